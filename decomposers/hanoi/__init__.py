@@ -1,0 +1,133 @@
+"""The Towers of Hanoi, one move a step: the paper's task (MAKER, section 4.1 and appendix C).
+
+A state is {"previous": move or null, "pegs": [[...], [...], [...]]}, an answer is
+{"move": [disk, from, to], "next_state": [[...], [...], [...]]}. Votes are on the whole answer, and the
+next state is the model's own, as in the paper: the code never computes it.
+Read next: `wording.py` (prompt and parser), `path.py` (the strategy), `referee.py` (the judge).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+from maker.decomposers.hanoi import path, wording
+from maker.decomposers.hanoi.referee import Referee
+from maker.errors import JoinError, UsageError
+from maker.nouns import Json, Message, Prompt, Segment, Step
+
+MAX_TOKENS = 750
+"""The paper's cap on a response, in tokens (appendix C): longer answers err more."""
+
+
+class Hanoi:
+    """Moves `first` to `last` of the 2**disks - 1, as one chain or cut at evenly spaced waypoints.
+
+    disks: 1 or more. check: `legal` flags a transition that breaks the rules (the paper has no such
+    check). waypoints: number of segments; their first states come from the closed form, and stitching
+    checks that each segment ends where the next began. first, last: moves done before and at the end,
+    0 <= first < last <= 2**disks - 1.
+    """
+
+    version = "1"
+
+    def __init__(
+        self,
+        disks: int = 10,
+        check: Literal["none", "legal"] = "none",
+        waypoints: int = 1,
+        first: int = 0,
+        last: int | None = None,
+    ) -> None:
+        if disks < 1:
+            raise UsageError(f"hanoi: disks={disks}, expected 1 or more")
+        end = (1 << disks) - 1 if last is None else last
+        if not 0 <= first < end <= (1 << disks) - 1:
+            raise UsageError(
+                f"hanoi: first={first}, last={end}; expected 0 <= first < last <= {(1 << disks) - 1}"
+            )
+        if not 1 <= waypoints <= end - first:
+            raise UsageError(f"hanoi: waypoints={waypoints}, expected 1 to {end - first} (one per move)")
+        self.disks, self.legal = disks, check == "legal"
+        self.cuts = [first + (end - first) * i // waypoints for i in range(waypoints + 1)]
+        self._rules = Message("system", wording.rules(disks))
+
+    # -- the chain ---------------------------------------------------------------------------------
+
+    def segments(self) -> Iterator[Segment]:
+        width = len(str(len(self.cuts)))
+        for number, start in enumerate(self.cuts[:-1]):
+            yield Segment(f"{number:0{width}}", self._state_after(start))
+
+    def prompt(self, step: Step) -> Prompt | None:
+        if step.index == self._length(step.segment):
+            return None
+        question = wording.question(self.disks, step.state["pegs"], step.state["previous"])
+        return Prompt((self._rules, Message("user", question)), MAX_TOKENS)
+
+    def parse(self, step: Step, text: str) -> Json:
+        move, pegs = wording.parse(text, self.disks)
+        return {"move": move, "next_state": pegs}
+
+    def check(self, step: Step, answer: Json) -> bool | str:
+        if not self.legal:
+            return True
+        return Referee(step.state["pegs"]).judge(answer) is None or "illegal"
+
+    def advance(self, step: Step, answer: Json) -> Json:
+        return {"previous": answer["move"], "pegs": answer["next_state"]}
+
+    # -- the result --------------------------------------------------------------------------------
+
+    def stitch(self, finals: Mapping[str, Json]) -> Json:
+        """The last pegs; JoinError where a segment does not end where the next one began."""
+        segments = list(self.segments())
+        for here, after in zip(segments, segments[1:], strict=False):
+            if finals[here.id] != after.state:
+                raise JoinError(f"segment {here.id} does not end where segment {after.id} begins")
+        return {"pegs": finals[segments[-1].id]["pegs"], "moves": self.cuts[-1] - self.cuts[0]}
+
+    def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool | str:
+        """Judge the whole run by the rules, move by move, from the first pegs to the last."""
+        referee = Referee(path.pegs_after(self.disks, self.cuts[0]))
+        wrong = referee.judge_all(answer for _, _, answer in decided)
+        if wrong:
+            return wrong
+        if referee.moves != self.cuts[-1] - self.cuts[0]:
+            return f"{referee.moves} moves made, expected {self.cuts[-1] - self.cuts[0]}"
+        if self.cuts[-1] == (1 << self.disks) - 1:
+            return referee.solved() or "not all disks are on peg 2"
+        return referee.pegs == path.pegs_after(self.disks, self.cuts[-1]) or "left the shortest path"
+
+    # -- the truth, for models that are simulated and for measuring ---------------------------------
+
+    def truth(self, step: Step) -> str:
+        """The text of a right answer."""
+        return self._text(step, path.next_move(step.state["pegs"], step.state["previous"]))
+
+    def mistake(self, step: Step, rank: int) -> str:
+        """The text of a well-formed wrong answer; ranks tell wrong answers apart, legal moves come first."""
+        pegs, right = step.state["pegs"], path.next_move(step.state["pegs"], step.state["previous"])
+        moves = [
+            [pegs[source][-1], source, target]
+            for source in range(3)
+            for target in range(3)
+            if source != target and pegs[source]
+        ]
+        wrong = [move for move in moves if move != right]
+        legal = [m for m in wrong if not pegs[m[2]] or pegs[m[2]][-1] > m[0]]
+        ranked = legal + [move for move in wrong if move not in legal]
+        return self._text(step, ranked[rank % len(ranked)])
+
+    def _text(self, step: Step, move: path.Move) -> str:
+        return wording.write(move, path.apply(step.state["pegs"], move))
+
+    def _state_after(self, moves: int) -> Json:
+        return {
+            "previous": path.move_number(self.disks, moves),
+            "pegs": path.pegs_after(self.disks, moves),
+        }
+
+    def _length(self, segment: str) -> int:
+        number = int(segment)
+        return self.cuts[number + 1] - self.cuts[number]

@@ -1,0 +1,60 @@
+"""When are two answers the same answer? When their canonical JSON keys are equal.
+
+The key of a value is its JSON text with sorted object keys, no spaces, ASCII escapes, and every
+number written by its mathematical value: 1, 1.0 and 1e0 are one key, 1 and "1" and true are three.
+Strings compare code point by code point (no trimming, no Unicode folding: a task that wants that
+does it in `canonical`). NaN and infinities have no key. Lone surrogates do.
+Invariant: equal keys are an equivalence relation, the same in every process and on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+
+from pydantic import BaseModel
+
+from maker.nouns import Json
+
+
+def key(value: Json) -> str:
+    """The canonical JSON text of a value.
+
+    Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
+    """
+    text = _dumps(value)
+    return _dumps(_exact(value)) if "." in text or "e" in text else text
+
+
+def digest(value: Json) -> str:
+    """16 hex digits (64 bits of BLAKE2b) that stand for a value, such as a step's state."""
+    return hashlib.blake2b(key(value).encode("ascii"), digest_size=8).hexdigest()
+
+
+def _dumps(value: Json) -> str:
+    return json.dumps(
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=True,
+        allow_nan=False,
+        default=_plain,
+    )
+
+
+def _plain(value: object) -> Json:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"an answer or state must be JSON or a pydantic model, not {type(value).__name__}")
+
+
+def _exact(value: Json) -> Json:
+    """Replace each float that is a whole number by that int (floats above 2**53 are whole)."""
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_exact(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _exact(item) for name, item in value.items()}
+    return _exact(_plain(value)) if isinstance(value, BaseModel) else value

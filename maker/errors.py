@@ -1,0 +1,53 @@
+"""Every error a user can meet, one type for each one *who can act*, with the exit code it ends in.
+
+A message says what was seen, what was expected and what to do. It never holds a key or model text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MakerError(Exception):
+    """Something went wrong that a person must look at."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MakerError):
+    """The command, its options or the plug-in's name are wrong: whoever typed it can act."""
+
+    exit_code = 2
+
+
+class PluginError(MakerError):
+    """A plug-in broke its contract or raised: its author can act."""
+
+
+class BlockedError(MakerError):
+    """The run cannot draw (key refused, model gone, endpoint down): whoever runs the endpoint can act.
+
+    Nothing is lost; the same command goes on.
+    """
+
+
+class JoinError(MakerError):
+    """Segments do not fit together when stitched."""
+
+
+class FencedError(MakerError):
+    """A newer owner has taken the lane over: this process must stop writing."""
+
+    exit_code = 5
+
+
+class JournalDamagedError(MakerError):
+    """A record does not check out: whoever keeps the storage can act."""
+
+    exit_code = 6
+
+
+class IncompatibleResumeError(MakerError):
+    """The run directory holds another run than the command describes."""
+
+    exit_code = 7

@@ -1,0 +1,50 @@
+"""The seam of a model: a request names a step's prompt and the seats to fill, samples come as they are ready.
+
+A model draws and nothing else: it does not parse, vote or write the journal. It retries transport
+faults itself (reporting each to `on_fault`) and raises `BlockedError` when it cannot draw at all.
+Any class with these members is a model; built-ins live in `workers/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from maker.nouns import Prompt, Sample, Seat, Step
+
+
+def _ignore(fault: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One wish of a chain for one model."""
+
+    step: Step
+    prompt: Prompt
+    seats: tuple[Seat, ...]
+    """At least one; each is to be filled by exactly one sample."""
+    on_fault: Callable[[str], None] = _ignore
+    """Called once for each transport fault with a slug, such as `http-429`, `timeout`, `broken-body`."""
+
+
+class Model(Protocol):
+    name: str
+    """Shown to people and recorded in seats, such as `openai:gpt-4.1-mini`; never holds a key."""
+
+    temperatures: tuple[float | None, float | None]
+    """For draw 0 of a step, and for its later draws; None leaves it to the endpoint."""
+
+    def draw(self, request: Request) -> AsyncIterator[Sample]:
+        """Fill every seat of the request, in any order.
+
+        Raises BlockedError when no sample can be had (key refused, model gone, patience over).
+        Cancelling the iteration cancels what is under way.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections; the model is not used afterwards."""
+        ...
