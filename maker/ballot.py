@@ -1,0 +1,72 @@
+"""The votes and flags of one step, and which draws are still wanted.
+
+It counts and hands out draw indices; when it is decided is the voter's business. Invariant (R1): the
+wanted draws are the lowest that have not come in, and as many as the voter's deficit, so no draw can
+decide before all wanted ones are in and arrival order cannot matter. Read next: `maker/voter.py`.
+"""
+
+from __future__ import annotations
+
+from maker.nouns import Flags, Json, Tally, Votes
+
+
+class Ballot:
+    """Filled draw by draw; `cap` is the number of draws (flagged ones too) that it may use."""
+
+    __slots__ = ("_flags", "_next", "_votes", "answers", "cap", "wanted")
+
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self.answers: dict[str, Json] = {}
+        """The first answer seen of each key."""
+        self.wanted: set[int] = set()
+        """Draw indices that are launched, or to be, and have not come in."""
+        self._votes: dict[str, list[int]] = {}
+        self._flags: dict[str, list[int]] = {}
+        self._next = 0
+
+    @property
+    def total(self) -> int:
+        """Votes cast; flagged draws are none."""
+        return sum(map(len, self._votes.values()))
+
+    @property
+    def flagged(self) -> int:
+        return sum(map(len, self._flags.values()))
+
+    def standings(self) -> list[tuple[int, str]]:
+        """(votes, key), most votes first; equals by the lowest draw, whichever came in first."""
+        order = sorted(self._votes.items(), key=lambda item: (-len(item[1]), min(item[1])))
+        return [(len(draws), key) for key, draws in order]
+
+    def leaders(self) -> tuple[str | None, int, int]:
+        """(leading key, its votes, the runner-up's votes); a tied leader is any of the tied."""
+        leader, top, second = None, 0, 0
+        for key, draws in self._votes.items():
+            if len(draws) > top:
+                leader, top, second = key, len(draws), top
+            elif len(draws) > second:
+                second = len(draws)
+        return leader, top, second
+
+    def vote(self, draw: int, key: str, answer: Json) -> None:
+        self.wanted.remove(draw)
+        self.answers.setdefault(key, answer)
+        self._votes.setdefault(key, []).append(draw)
+
+    def flag(self, draw: int, reason: str) -> None:
+        self.wanted.remove(draw)
+        self._flags.setdefault(reason, []).append(draw)
+
+    def want(self, votes: int) -> tuple[int, ...]:
+        """Raise the wanted draws to the deficit, below the cap; the new ones, ascending."""
+        first = self._next
+        self._next = max(first, min(self.cap, first + votes - len(self.wanted)))
+        fresh = tuple(range(first, self._next))
+        self.wanted.update(fresh)
+        return fresh
+
+    def tally(self) -> Tally:
+        votes = (Votes(key, tuple(sorted(self._votes[key]))) for _, key in self.standings())
+        flags = (Flags(reason, tuple(sorted(draws))) for reason, draws in sorted(self._flags.items()))
+        return Tally(tuple(votes), tuple(flags))

@@ -1,0 +1,176 @@
+"""A segment's chain of voted steps as a pure state machine: samples come in, wishes go out.
+
+It does no I/O, reads no clock and draws no random number, so a resume feeds it the journal's records,
+a replay compares what it wishes with what was recorded, and a test can try every interleaving.
+It is the paper's Algorithms 1-3 (MAKER, section 3), with one thing added: what the paper draws one by
+one is drawn as many at a time as cannot be wasted (the deficit k - margin; see `ballot.py`).
+
+    generate_solution  x = x0; s times: x = do_voting(x)        -> Chain.start, Chain._commit
+    do_voting          until one answer leads by k: get_vote     -> Chain._proceed
+    get_vote           draw until a sample has no red flag       -> Chain.receive
+
+Invariant: head, ballot and every wish are functions of the segment, the panel and the samples
+received, whatever their order. Read next: `engine.py`, which does what is wished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeAlias
+
+from maker.ballot import Ballot
+from maker.errors import PluginError
+from maker.nouns import Decision, Json, Parked, Prompt, RedFlag, Sample, Seat, Segment, Step
+from maker.panel import Panel
+from maker.task import Task
+from maker.voter import Decided
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Fill these seats, all of one model."""
+
+    step: Step
+    prompt: Prompt
+    model: str
+    seats: tuple[Seat, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write this decision down before anything that is built on it."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The segment waits here; draws still under way are of no more use."""
+
+    parked: Parked
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The segment has ended in this state after so many steps."""
+
+    segment: str
+    state: Json
+    steps: int
+
+
+Wish: TypeAlias = Draw | Commit | Park | Finish
+Read: TypeAlias = tuple[str, Json] | RedFlag
+
+
+class Chain:
+    """One segment. `start` once, `receive` each sample, until a wish is Park or Finish."""
+
+    def __init__(self, task: Task, panel: Panel, segment: Segment) -> None:
+        self.task = task
+        self.panel = panel
+        self.step = Step(segment.id, 0, segment.state)
+        """The head: the first step that is not decided."""
+        self.state = task.digest(self.step)
+        self.ballot = Ballot(panel.max_samples)
+        self._prompt: Prompt | None = None
+        self._read: dict[str, Read] = {}
+        """Texts of this step already read: equal votes are parsed once."""
+
+    # -- events in ---------------------------------------------------------------------------------
+
+    def start(self) -> list[Wish]:
+        """The first wishes, from the first state or from wherever records have brought the head."""
+        try:
+            self._prompt = self.task.prompt(self.step)
+            if self._prompt is None:
+                return [Finish(self.step.segment, self.step.state, self.step.index)]
+            return self._proceed()
+        except PluginError as error:
+            return [self._park(str(error))]
+
+    def restore(self, decision: Decision) -> None:
+        """Take over a decision that was read back; before `start`, in order."""
+        self._advance(decision.answer)
+
+    def receive(self, sample: Sample) -> list[Wish]:
+        """A sample has come in (and is in the journal). One that is not wanted changes nothing (R2)."""
+        draw = sample.seat.draw
+        if draw not in self.ballot.wanted:
+            return []
+        try:
+            self._count(sample)
+            return self._proceed()
+        except PluginError as error:
+            return [self._park(str(error))]
+
+    def fail(self, reason: str) -> list[Wish]:
+        """A draw cannot be made at this step, for a reason that is not the run's."""
+        return [self._park(reason)]
+
+    # -- the algorithms ----------------------------------------------------------------------------
+
+    def _proceed(self) -> list[Wish]:
+        verdict = self.panel.voter.decide(self.ballot)
+        if isinstance(verdict, Decided):
+            return self._commit(verdict.key)
+        fresh = self.ballot.want(verdict.votes)
+        if not self.ballot.wanted:
+            return [self._park(f"undecided after {self.ballot.cap} samples")]
+        return self._draws(fresh)
+
+    def _commit(self, key: str) -> list[Wish]:
+        """Decide the head and go on to the next step; what cannot be advanced is not committed."""
+        answer = self.ballot.answers[key]
+        decision = Decision(self.step.segment, self.step.index, self.state, answer, self.ballot.tally())
+        self._advance(answer)
+        return [Commit(decision), *self.start()]
+
+    def _count(self, sample: Sample) -> None:
+        try:
+            key, answer = self._vote(sample)
+            self.ballot.vote(sample.seat.draw, key, answer)
+        except RedFlag as flag:
+            self.ballot.flag(sample.seat.draw, flag.reason)
+
+    def _vote(self, sample: Sample) -> tuple[str, Json]:
+        """(key, answer) of a sample; RedFlag if a rule or the parser discards it."""
+        reason = self.panel.flags(sample)
+        if reason is not None:
+            raise RedFlag(reason)
+        if sample.text not in self._read:
+            self._read[sample.text] = self._parsed(sample.text)
+        read = self._read[sample.text]
+        if isinstance(read, RedFlag):
+            raise read
+        return read
+
+    # -- details -----------------------------------------------------------------------------------
+
+    def _parsed(self, text: str) -> Read:
+        try:
+            return self.task.read(self.step, text)
+        except RedFlag as flag:
+            return flag
+
+    def _advance(self, answer: Json) -> None:
+        """Move the head; nothing has changed if the plug-in raises."""
+        after = self.task.advance(self.step, answer)
+        step = Step(self.step.segment, self.step.index + 1, after)
+        self.state = self.task.digest(step)
+        self.step = step
+        self.ballot = Ballot(self.panel.max_samples)
+        self._read = {}
+
+    def _draws(self, fresh: tuple[int, ...]) -> list[Wish]:
+        assert self._prompt is not None
+        seats = sorted(self.panel.seats(self.step, self.state, fresh), key=attrgetter("model"))
+        by_model = groupby(seats, key=attrgetter("model"))
+        return [Draw(self.step, self._prompt, model, tuple(group)) for model, group in by_model]
+
+    def _park(self, reason: str) -> Park:
+        return Park(
+            Parked(self.step.segment, self.step.index, self.state, reason, self.ballot.tally())
+        )

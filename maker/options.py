@@ -1,0 +1,95 @@
+"""Options as people type them: `name=value` texts turned into what a plug-in's constructor is annotated with."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from maker.errors import MakerError, PluginError, UsageError
+
+T = TypeVar("T")
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(value: object) -> object:
+    """`20ms`, `1.5s`, `10m` or a plain number, in seconds."""
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m|h)", value) if isinstance(value, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else value
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+
+
+def split(text: str) -> tuple[list[str], dict[str, str]]:
+    """`NAME,a=1,b=2` as its positional words and its named values; a value may hold commas."""
+    words, named = [], {}
+    for part in re.split(r",(?=\w+=)|,(?![^,]*[\]}])", text) if text else []:
+        name, equals, value = part.partition("=")
+        if equals and name.isidentifier():
+            named[name] = value
+        else:
+            words.append(part)
+    return words, named
+
+
+def parameters(target: Callable[..., object]) -> list[inspect.Parameter]:
+    """What a plug-in's constructor can be given."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p for p in inspect.signature(target).parameters.values() if p.kind in kinds]
+
+
+def build(
+    target: Callable[..., T], what: str, words: list[str], named: Mapping[str, object], **given: object
+) -> T:
+    """Call a constructor with typed texts; `given` are objects it may ask for by name.
+
+    Raises UsageError for an option it does not know or cannot read, PluginError when it raises itself.
+    """
+    known = {p.name: p for p in parameters(target)}
+    asked = {name: value for name, value in given.items() if name in known}
+    free = [name for name in known if name not in asked and name not in named]
+    if len(words) > len(free):
+        raise UsageError(f"{what}: {words[len(free) :]} is too much; options: {_list(target)}")
+    texts = dict(zip(free, words, strict=False)) | dict(named)
+    unknown = [name for name in texts if name not in known or name in asked]
+    if unknown:
+        raise UsageError(f"{what}: no option {', '.join(unknown)}; options: {_list(target)}")
+    missing = [n for n in free if n not in texts and known[n].default is inspect.Parameter.empty]
+    if missing:
+        raise UsageError(f"{what}: {', '.join(missing)} must be given")
+    hints = _hints(target)
+    values = {name: _read(what, name, value, hints.get(name, Any)) for name, value in texts.items()}
+    try:
+        return target(**values, **asked)
+    except MakerError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} could not be made: {type(error).__name__}: {error}") from error
+
+
+def _read(what: str, name: str, value: object, hint: Any) -> object:
+    adapter: TypeAdapter[object] = TypeAdapter(hint)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        if isinstance(value, str) and value[:1] in ("[", "{"):
+            try:
+                return adapter.validate_json(value)
+            except ValidationError:
+                pass
+        reason = error.errors()[0]["msg"]
+        raise UsageError(f"{what}: {name}={value!r}: {reason}") from None
+
+
+def _hints(target: Callable[..., object]) -> dict[str, Any]:
+    function = target.__init__ if isinstance(target, type) else target
+    return get_type_hints(function, include_extras=True)
+
+
+def _list(target: Callable[..., object]) -> str:
+    return ", ".join(str(p).split(":")[0] for p in parameters(target)) or "none"

@@ -1,0 +1,45 @@
+"""Who votes at a step and how: models in turn, the voter, the red flags, the cap, the seed.
+
+A panel is data and pure functions. Invariant: a draw's seat depends on the run's seed, the step, its
+state and the draw index alone, so a seat is the same at every worker count and after every crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from maker.flags import Rule
+from maker.nouns import Seat, Step
+from maker.voter import Voter
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A model's place in the panel."""
+
+    name: str
+    temperatures: tuple[float | None, float | None]
+    """For draw 0 of a step, and for its later draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    voter: Voter
+    members: tuple[Member, ...]
+    """Drawn in turn: draw d is given to member d modulo their number."""
+    flags: Rule
+    max_samples: int = 100
+    """The most draws at one step, flagged ones included; undecided then, the step is parked."""
+    seed: int = 0
+
+    def seats(self, step: Step, state: str, draws: tuple[int, ...]) -> list[Seat]:
+        """The seats of these draws; `state` is the digest of the step's state."""
+        stem = hashlib.blake2b(f"{self.seed}/{step.segment}/{step.index}/{state}/".encode(), digest_size=4)
+        return [self._seat(stem.copy(), draw) for draw in draws]
+
+    def _seat(self, stem: hashlib.blake2b, draw: int) -> Seat:
+        stem.update(b"%d" % draw)
+        member = self.members[draw % len(self.members)]
+        seed = int.from_bytes(stem.digest()) >> 1
+        return Seat(draw, member.name, member.temperatures[draw > 0], seed)

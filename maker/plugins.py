@@ -1,0 +1,113 @@
+"""Finding plug-ins: by entry-point name, `package.module:attr` or `file.py:attr`, with options behind.
+
+    embedded:temperature=1.5      sim:error=0.002,latency=20ms      openai:gpt-4.1-mini
+    mypackage.tasks:Invoices      ./mine.py:Model:speed=3
+
+Nothing is imported before it is named; listing reads metadata only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from maker import options
+from maker.errors import PluginError, UsageError
+
+DECOMPOSERS, MODELS, VOTERS, RED_FLAGS = "maker.decomposers", "maker.models", "maker.voters", "maker.red_flags"
+
+_FILE = re.compile(r"(?P<where>.+\.py):(?P<attr>[A-Za-z_]\w*)(?::(?P<options>.*))?", re.DOTALL)
+_MODULE = re.compile(r"(?P<where>[A-Za-z_][\w.]*):(?P<attr>[A-Za-z_]\w*)(?::(?P<options>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plug-in that was named and found."""
+
+    spec: str
+    """As it was typed, made independent of the working directory."""
+    target: Callable[..., Any]
+    source: str
+    """The file it comes from."""
+    sha256: str
+    """Of that file, in hex; empty where there is none."""
+    words: list[str]
+    named: dict[str, str]
+
+    def make(self, parameters: Mapping[str, object] | None = None, **given: object) -> Any:
+        """Construct it; `parameters` beside its own options, `given` where it asks for them by name."""
+        return options.build(self.target, self.spec, self.words, {**self.named, **(parameters or {})}, **given)
+
+    def takes(self, parameter: str) -> bool:
+        return any(p.name == parameter for p in options.parameters(self.target))
+
+
+def listed(group: str) -> list[EntryPoint]:
+    """Installed plug-ins of a group by name; nothing is imported."""
+    return sorted(entry_points(group=group), key=lambda entry: entry.name)
+
+
+def find(group: str, spec: str) -> Plugin:
+    """Import what a spec names. Raises UsageError when there is no such thing, PluginError when it breaks."""
+    name, _, rest = spec.partition(":")
+    for entry in listed(group):
+        if entry.name == name:
+            module, _, attr = entry.value.partition(":")
+            return _plugin(spec, _module(module, spec), attr, rest)
+    if found := _FILE.fullmatch(spec):
+        path = Path(found["where"]).expanduser().resolve()
+        full = f"{path}{spec[len(found['where']) :]}"
+        return _plugin(full, _file(path, spec), found["attr"], found["options"] or "")
+    if found := _MODULE.fullmatch(spec):
+        return _plugin(spec, _module(found["where"], spec), found["attr"], found["options"] or "")
+    names = ", ".join(entry.name for entry in listed(group))
+    kind = group.removeprefix("maker.").rstrip("s").replace("_", " ")
+    raise UsageError(f"no {kind} {spec!r}; expected one of {names}, package.module:Name or file.py:Name")
+
+
+def _plugin(spec: str, module: ModuleType, attr: str, rest: str) -> Plugin:
+    target = getattr(module, attr, None)
+    if not callable(target):
+        raise UsageError(f"{spec}: {module.__name__} has no class or function {attr}")
+    file = inspect.getsourcefile(inspect.unwrap(target))
+    sha256 = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    words, named = options.split(rest)
+    return Plugin(spec, target, file or "", sha256, words, named)
+
+
+def _module(name: str, spec: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise UsageError(f"{spec}: there is no module {name}") from None
+        raise PluginError(f"{spec}: importing {name} failed: {error}") from error
+    except Exception as error:
+        raise PluginError(f"{spec}: importing {name} raised {type(error).__name__}: {error}") from error
+
+
+def _file(path: Path, spec: str) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"{spec}: there is no file {path}")
+    name = f"maker_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found and found.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(found)
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"{spec}: running {path} raised {type(error).__name__}: {error}") from error
+    return module

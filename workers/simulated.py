@@ -1,0 +1,101 @@
+"""A model with known faults: for trials without a key, for tests, and for checking the theory.
+
+It asks the task for the `truth` of a step and, as often as it is told to, for a `mistake` instead.
+What it says depends on the seat's seed alone, so a run with it is the same at every worker count,
+in every order and after every crash. It does not read the prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Protocol
+
+from maker.errors import UsageError
+from maker.model import Request
+from maker.nouns import Sample, Seat, Step
+from maker.options import Seconds
+
+MALFORMED = "I would rather not say."
+"""What a sample of the flagged share reads; no parser should take it."""
+
+
+class Truthful(Protocol):
+    """What a task must offer to be simulated."""
+
+    def truth(self, step: Step) -> str: ...
+    def mistake(self, step: Step, rank: int) -> str: ...
+
+
+class Simulated:
+    """error: share of valid samples that are wrong. rivals: how many wrong answers share them, evenly.
+    flags: share of samples that are malformed. hard, hard_error: share of steps, chosen by their
+    state, that have another error. latency: median seconds (or 20ms, 1.5s); sigma: of its logarithm
+    (lognormal; 0 is constant). hard_seed: which steps are hard.
+    """
+
+    def __init__(
+        self,
+        task: Truthful,
+        error: float = 0.0,
+        rivals: int = 1,
+        flags: float = 0.0,
+        hard: float = 0.0,
+        hard_error: float = 0.35,
+        hard_seed: int = 0,
+        latency: Seconds = 0.0,
+        sigma: float = 0.0,
+    ) -> None:
+        shares = {"error": error, "flags": flags, "hard": hard, "hard_error": hard_error}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise UsageError(f"sim: {name}={share}, expected a share from 0 to 1")
+        if rivals < 1 or latency < 0 or sigma < 0:
+            raise UsageError("sim: expected rivals >= 1, latency >= 0 and sigma >= 0")
+        if not (hasattr(task, "truth") and hasattr(task, "mistake")):
+            raise UsageError(
+                f"sim: {type(task).__name__} cannot be simulated, it has no truth() and mistake(); "
+                "give another --model, such as openai:NAME"
+            )
+        self.name = "sim"
+        self.temperatures = (None, None)
+        self._task, self._error, self._rivals, self._flags = task, error, rivals, flags
+        self._hard, self._hard_error, self._hard_seed = hard, hard_error, hard_seed
+        self._latency, self._sigma = latency, sigma
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        error = self._error_at(request.step)
+        drawn = sorted((self._draw(request.step, seat, error) for seat in request.seats), key=_latency)
+        waited = 0.0
+        for sample in drawn:
+            if sample.latency > waited:
+                await asyncio.sleep(sample.latency - waited)
+                waited = sample.latency
+            yield sample
+
+    async def aclose(self) -> None:
+        pass
+
+    def _draw(self, step: Step, seat: Seat, error: float) -> Sample:
+        random = Random(seat.seed)
+        latency = self._latency * math.exp(self._sigma * random.gauss()) if self._latency else 0.0
+        flagged, wrong = random.random() < self._flags, random.random() < error
+        if flagged:
+            text = MALFORMED
+        elif wrong:
+            text = self._task.mistake(step, random.randrange(self._rivals))
+        else:
+            text = self._task.truth(step)
+        return Sample(seat, text, "stop", 0, len(text) // 4, latency, "sim")
+
+    def _error_at(self, step: Step) -> float:
+        if not self._hard:
+            return self._error
+        lot = Random(f"{self._hard_seed}/{step.segment}/{step.index}").random()
+        return self._hard_error if lot < self._hard else self._error
+
+
+def _latency(sample: Sample) -> float:
+    return sample.latency
