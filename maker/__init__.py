@@ -1,0 +1,43 @@
+"""Maker: LLM tasks of up to millions of dependent steps without a wrong one.
+
+    import maker
+    result = maker.run("hanoi", params={"disks": 10}, model="embedded:temperature=1.5", k=3)
+
+The names below are what a plug-in's author needs; `run` is loaded when it is first used.
+Read next: `nouns.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maker.errors import JoinError, MakerError
+from maker.nouns import Message, Prompt, RedFlag, Sample, Seat, Segment, Step
+
+if TYPE_CHECKING:
+    from maker.api import RunResult, run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "JoinError",
+    "MakerError",
+    "Message",
+    "Prompt",
+    "RedFlag",
+    "RunResult",
+    "Sample",
+    "Seat",
+    "Segment",
+    "Step",
+    "__version__",
+    "run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("run", "RunResult"):
+        from maker import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'maker' has no attribute {name!r}")

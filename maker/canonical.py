@@ -12,10 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-
-from pydantic import BaseModel
+import re
 
 from maker.nouns import Json
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_FLOAT = re.compile(r"\d[.eE]")
+"""What a float in JSON text looks like; a string may look so too, which costs time only."""
 
 
 def key(value: Json) -> str:
@@ -23,30 +26,13 @@ def key(value: Json) -> str:
 
     Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
     """
-    text = _dumps(value)
-    return _dumps(_exact(value)) if "." in text or "e" in text else text
+    text = _encode(value)
+    return _encode(_exact(value)) if _FLOAT.search(text) else text
 
 
 def digest(value: Json) -> str:
     """16 hex digits (64 bits of BLAKE2b) that stand for a value, such as a step's state."""
     return hashlib.blake2b(key(value).encode("ascii"), digest_size=8).hexdigest()
-
-
-def _dumps(value: Json) -> str:
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=True,
-        allow_nan=False,
-        default=_plain,
-    )
-
-
-def _plain(value: object) -> Json:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"an answer or state must be JSON or a pydantic model, not {type(value).__name__}")
 
 
 def _exact(value: Json) -> Json:
@@ -57,4 +43,4 @@ def _exact(value: Json) -> Json:
         return [_exact(item) for item in value]
     if isinstance(value, dict):
         return {name: _exact(item) for name, item in value.items()}
-    return _exact(_plain(value)) if isinstance(value, BaseModel) else value
+    return value

@@ -15,13 +15,14 @@ received, whatever their order. Read next: `engine.py`, which does what is wishe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
 
 from maker.ballot import Ballot
-from maker.errors import PluginError
+from maker.errors import IncompatibleResumeError, PluginError
 from maker.nouns import Decision, Json, Parked, Prompt, RedFlag, Sample, Seat, Segment, Step
 from maker.panel import Panel
 from maker.task import Task
@@ -66,7 +67,7 @@ Read: TypeAlias = tuple[str, Json] | RedFlag
 
 
 class Chain:
-    """One segment. `start` once, `receive` each sample, until a wish is Park or Finish."""
+    """One segment. `start` (or `restore` and `resume`) once, `receive` each sample, until Park or Finish."""
 
     def __init__(self, task: Task, panel: Panel, segment: Segment) -> None:
         self.task = task
@@ -92,8 +93,26 @@ class Chain:
             return [self._park(str(error))]
 
     def restore(self, decision: Decision) -> None:
-        """Take over a decision that was read back; before `start`, in order."""
+        """Take over a decision that was read back; before `start`, in order.
+
+        Raises IncompatibleResumeError when it was made from another state than this chain is in.
+        """
+        if (decision.index, decision.state) != (self.step.index, self.state):
+            raise IncompatibleResumeError(
+                f"step {decision.segment}:{decision.index} was decided from state {decision.state}, "
+                f"now step {self.step.index} comes from {self.state}: the decomposer has changed"
+            )
         self._advance(decision.answer)
+
+    def resume(self, samples: Iterable[Sample]) -> list[Wish]:
+        """Start from the head's samples that were read back: what is not written yet, then what is wanted."""
+        wishes = self.start()
+        for sample in samples:
+            wishes += self.receive(sample)
+        done: list[Wish] = [wish for wish in wishes if not isinstance(wish, Draw)]
+        if done and isinstance(done[-1], Finish | Park):
+            return done
+        return [*done, *self._draws(tuple(sorted(self.ballot.wanted)))]
 
     def receive(self, sample: Sample) -> list[Wish]:
         """A sample has come in (and is in the journal). One that is not wanted changes nothing (R2)."""
@@ -119,7 +138,7 @@ class Chain:
         fresh = self.ballot.want(verdict.votes)
         if not self.ballot.wanted:
             return [self._park(f"undecided after {self.ballot.cap} samples")]
-        return self._draws(fresh)
+        return self._draws(fresh) if fresh else []
 
     def _commit(self, key: str) -> list[Wish]:
         """Decide the head and go on to the next step; what cannot be advanced is not committed."""
@@ -171,6 +190,4 @@ class Chain:
         return [Draw(self.step, self._prompt, model, tuple(group)) for model, group in by_model]
 
     def _park(self, reason: str) -> Park:
-        return Park(
-            Parked(self.step.segment, self.step.index, self.state, reason, self.ballot.tally())
-        )
+        return Park(Parked(self.step.segment, self.step.index, self.state, reason, self.ballot.tally()))

@@ -8,6 +8,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def inert(text: object, limit: int = 300) -> str:
+    """Text from outside (a model's, a plug-in's) for a message: one line, ASCII escapes, cut to a limit."""
+    escaped = str(text).encode("unicode_escape").decode("ascii")
+    return escaped if len(escaped) <= limit else escaped[:limit] + "..."
+
+
 class MakerError(Exception):
     """Something went wrong that a person must look at."""
 

@@ -1,10 +1,10 @@
-"""Options as people type them: `name=value` texts turned into what a plug-in's constructor is annotated with."""
+"""Options as people type them: `name=value` texts, made what a constructor is annotated with."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
@@ -26,9 +26,9 @@ Seconds = Annotated[float, BeforeValidator(seconds)]
 
 
 def split(text: str) -> tuple[list[str], dict[str, str]]:
-    """`NAME,a=1,b=2` as its positional words and its named values; a value may hold commas."""
+    """`NAME,a=1,b=2` as its first word, if any, and its named values; both may hold commas."""
     words, named = [], {}
-    for part in re.split(r",(?=\w+=)|,(?![^,]*[\]}])", text) if text else []:
+    for part in re.split(r",(?=[A-Za-z_]\w*=)", text) if text else []:
         name, equals, value = part.partition("=")
         if equals and name.isidentifier():
             named[name] = value
@@ -50,26 +50,34 @@ def build(
 
     Raises UsageError for an option it does not know or cannot read, PluginError when it raises itself.
     """
-    known = {p.name: p for p in parameters(target)}
-    asked = {name: value for name, value in given.items() if name in known}
-    free = [name for name in known if name not in asked and name not in named]
-    if len(words) > len(free):
-        raise UsageError(f"{what}: {words[len(free) :]} is too much; options: {_list(target)}")
-    texts = dict(zip(free, words, strict=False)) | dict(named)
-    unknown = [name for name in texts if name not in known or name in asked]
-    if unknown:
-        raise UsageError(f"{what}: no option {', '.join(unknown)}; options: {_list(target)}")
-    missing = [n for n in free if n not in texts and known[n].default is inspect.Parameter.empty]
-    if missing:
-        raise UsageError(f"{what}: {', '.join(missing)} must be given")
-    hints = _hints(target)
-    values = {name: _read(what, name, value, hints.get(name, Any)) for name, value in texts.items()}
+    asked = {name: value for name, value in given.items() if name in _names(target)}
+    values = typed(target, what, words, named, asked)
     try:
         return target(**values, **asked)
     except MakerError:
         raise
     except Exception as error:
         raise PluginError(f"{what} could not be made: {type(error).__name__}: {error}") from error
+
+
+def typed(
+    target: Callable[..., object],
+    what: str,
+    words: list[str],
+    named: Mapping[str, object],
+    asked: Container[str] = (),
+) -> dict[str, object]:
+    """Words and named texts as the values that the constructor is annotated with; `asked` come otherwise."""
+    known = {p.name: p for p in parameters(target) if p.name not in asked}
+    free = [name for name in known if name not in named]
+    texts = dict(zip(free, words, strict=False)) | dict(named)
+    if unknown := [*words[len(free) :], *(name for name in texts if name not in known)]:
+        raise UsageError(f"{what}: no option {', '.join(unknown)}; options: {', '.join(known) or 'none'}")
+    required = [name for name, p in known.items() if p.default is inspect.Parameter.empty]
+    if missing := [name for name in required if name not in texts]:
+        raise UsageError(f"{what}: {', '.join(missing)} must be given")
+    hints = _hints(target)
+    return {name: _read(what, name, value, hints.get(name, Any)) for name, value in texts.items()}
 
 
 def _read(what: str, name: str, value: object, hint: Any) -> object:
@@ -87,9 +95,9 @@ def _read(what: str, name: str, value: object, hint: Any) -> object:
 
 
 def _hints(target: Callable[..., object]) -> dict[str, Any]:
-    function = target.__init__ if isinstance(target, type) else target
+    function = vars(target).get("__init__", target) if isinstance(target, type) else target
     return get_type_hints(function, include_extras=True)
 
 
-def _list(target: Callable[..., object]) -> str:
-    return ", ".join(str(p).split(":")[0] for p in parameters(target)) or "none"
+def _names(target: Callable[..., object]) -> set[str]:
+    return {p.name for p in parameters(target)}

@@ -24,7 +24,12 @@ from typing import Any
 from maker import options
 from maker.errors import PluginError, UsageError
 
-DECOMPOSERS, MODELS, VOTERS, RED_FLAGS = "maker.decomposers", "maker.models", "maker.voters", "maker.red_flags"
+DECOMPOSERS, MODELS, VOTERS, RED_FLAGS = (
+    "maker.decomposers",
+    "maker.models",
+    "maker.voters",
+    "maker.red_flags",
+)
 
 _FILE = re.compile(r"(?P<where>.+\.py):(?P<attr>[A-Za-z_]\w*)(?::(?P<options>.*))?", re.DOTALL)
 _MODULE = re.compile(r"(?P<where>[A-Za-z_][\w.]*):(?P<attr>[A-Za-z_]\w*)(?::(?P<options>.*))?", re.DOTALL)
@@ -46,7 +51,13 @@ class Plugin:
 
     def make(self, parameters: Mapping[str, object] | None = None, **given: object) -> Any:
         """Construct it; `parameters` beside its own options, `given` where it asks for them by name."""
-        return options.build(self.target, self.spec, self.words, {**self.named, **(parameters or {})}, **given)
+        return options.build(
+            self.target, self.spec, self.words, {**self.named, **(parameters or {})}, **given
+        )
+
+    def typed(self, parameters: Mapping[str, object]) -> dict[str, object]:
+        """Parameters as its constructor is annotated; raises UsageError for one that does not fit."""
+        return options.typed(self.target, self.spec, self.words, {**self.named, **parameters})
 
     def takes(self, parameter: str) -> bool:
         return any(p.name == parameter for p in options.parameters(self.target))
@@ -103,7 +114,8 @@ def _file(path: Path, spec: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     found = importlib.util.spec_from_file_location(name, path)
-    assert found and found.loader
+    if found is None or found.loader is None:
+        raise UsageError(f"{spec}: {path} cannot be imported")
     module = sys.modules[name] = importlib.util.module_from_spec(found)
     try:
         found.loader.exec_module(module)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, Protocol, TypeVar
 
 from maker import canonical
-from maker.errors import MakerError, PluginError
+from maker.errors import MakerError, PluginError, inert
 from maker.nouns import Json, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
@@ -102,4 +102,4 @@ def _blame(what: str, step: Step | None, error: Exception) -> NoReturn:
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
     at = f" at step {step.segment}:{step.index}" if step else ""
-    raise PluginError(f"{what} raised {type(error).__name__}{at} ({where}): {error}") from error
+    raise PluginError(f"{what} raised {type(error).__name__}{at} ({where}): {inert(error)}") from error

@@ -58,7 +58,9 @@ class Truncated(Composable):
 class Refusal(Composable):
     """The model or its filter declined: by its finish reason, or by how the text begins."""
 
-    _OPENING = re.compile(r"\W{0,9}(i['’]?m sorry|sorry|i can(no|['’])t|i am (unable|not able))", re.IGNORECASE)
+    _OPENING = re.compile(
+        r"\W{0,9}(i['’]?m sorry|sorry|i can(no|['’])t|i am (unable|not able))", re.IGNORECASE
+    )
 
     def __call__(self, sample: Sample, /) -> str | None:
         declined = sample.finish in ("refusal", "content_filter")

@@ -9,6 +9,7 @@ Read next: `wording.py` (prompt and parser), `path.py` (the strategy), `referee.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Literal
 
 from maker.decomposers.hanoi import path, wording
@@ -18,6 +19,9 @@ from maker.nouns import Json, Message, Prompt, Segment, Step
 
 MAX_TOKENS = 750
 """The paper's cap on a response, in tokens (appendix C): longer answers err more."""
+
+EMBEDDED_DISKS = 20
+"""The most that the model in the package was trained on."""
 
 
 class Hanoi:
@@ -49,6 +53,8 @@ class Hanoi:
         if not 1 <= waypoints <= end - first:
             raise UsageError(f"hanoi: waypoints={waypoints}, expected 1 to {end - first} (one per move)")
         self.disks, self.legal = disks, check == "legal"
+        self.steps = end - first
+        self.model = "embedded" if disks <= EMBEDDED_DISKS else None
         self.cuts = [first + (end - first) * i // waypoints for i in range(waypoints + 1)]
         self._rules = Message("system", wording.rules(disks))
 
@@ -82,7 +88,7 @@ class Hanoi:
     def stitch(self, finals: Mapping[str, Json]) -> Json:
         """The last pegs; JoinError where a segment does not end where the next one began."""
         segments = list(self.segments())
-        for here, after in zip(segments, segments[1:], strict=False):
+        for here, after in pairwise(segments):
             if finals[here.id] != after.state:
                 raise JoinError(f"segment {here.id} does not end where segment {after.id} begins")
         return {"pegs": finals[segments[-1].id]["pegs"], "moves": self.cuts[-1] - self.cuts[0]}

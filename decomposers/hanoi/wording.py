@@ -8,6 +8,7 @@ are not looked at; `-T check=legal` does that.
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 from maker.decomposers.hanoi.path import Move, Pegs
 from maker.nouns import RedFlag
@@ -60,18 +61,14 @@ def parse(text: str, disks: int) -> tuple[Move, Pegs]:
 
 
 def _move(text: str) -> Move:
-    found = None
-    for found in _MOVE.finditer(text):
-        pass
+    found = _last(_MOVE, text)
     if found is None:
         raise RedFlag("malformed", "no `move = [...]`")
     return _integers(found[1], exactly=3)
 
 
 def _state(text: str, disks: int) -> Pegs:
-    found = None
-    for found in _STATE.finditer(text):
-        pass
+    found = _last(_STATE, text)
     if found is None:
         raise RedFlag("malformed", "no `next_state = [[...], [...], [...]]`")
     pegs, at = [], found.end()
@@ -83,9 +80,13 @@ def _state(text: str, disks: int) -> Pegs:
         at = peg.end()
     if not text[at : at + 9].lstrip(" ,\n").startswith("]"):
         raise RedFlag("malformed", "next_state is not three lists")
-    if sorted(sum(pegs, [])) != list(range(1, disks + 1)):
+    if sorted(chain(*pegs)) != list(range(1, disks + 1)):
         raise RedFlag("malformed", "next_state does not hold every disk once")
     return pegs
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return max(pattern.finditer(text), key=re.Match.start, default=None)
 
 
 def _integers(text: str, exactly: int | None = None) -> list[int]:

@@ -1,0 +1,184 @@
+"""Runs a whole task: places segments as the schedule wishes, replaces lost workers, gathers final states.
+
+It holds final states and counters, never steps. Invariant: what it says of the run stands in the
+journal. Read next: `lane_worker.py`, which does the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from maker.cluster.crew import Crew, Worker, WorkerLostError
+from maker.cluster.lane_worker import Orders, Report
+from maker.errors import MakerError
+from maker.nouns import Json, Parked, Segment
+from maker.schedule import Assign, Launch, Retire, Schedule
+from maker.task import Task
+from maker.totals import Totals
+
+REPORT_SECONDS = 1.0
+"""How often a worker reports while nothing ends."""
+MAX_LOSSES = 3
+"""Workers that a lane may lose in a row without a decided step in between."""
+BREADTH = 32
+"""Segments that one worker runs at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is, as its workers last reported."""
+
+    totals: Totals
+    going: int
+    """Segments under way."""
+    finished: int
+    parked: int
+    lost_workers: int
+    seconds: float
+    """Since this command began."""
+    expected: int | None
+    """Steps of the whole run, where the task knows (its attribute `steps`)."""
+
+
+@dataclass
+class Coordinator:
+    """One run: `run` returns when every segment has finished or is parked."""
+
+    task: Task
+    crew: Crew
+    orders: Callable[[str], Orders]
+    """What the worker of a lane is told."""
+    lanes: list[str]
+    """Those that exist."""
+    workers: int
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    finals: dict[str, Json] = field(default_factory=dict)
+    """Final state of each finished segment."""
+    parked: dict[str, Parked] = field(default_factory=dict)
+    lost_workers: int = 0
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+        self._schedule = Schedule(self.lanes, self.workers, BREADTH)
+        self._segments = iter(self.task.segments())
+        self._going: dict[str, tuple[str, ...]] = {}
+        self._totals: dict[str, Totals] = {}
+        self._assigned: dict[str, list[Segment]] = {}
+        self._retired: set[str] = set()
+        self._wake: dict[str, asyncio.Event] = {}
+        self._losses: Counter[str] = Counter()
+
+    @property
+    def progress(self) -> Progress:
+        totals = Totals()
+        for lane in self._totals.values():
+            totals.add(lane)
+        going = sum(map(len, self._going.values()))
+        seconds = time.monotonic() - self._began
+        counts = (going, len(self.finals), len(self.parked), self.lost_workers)
+        return Progress(totals, *counts, seconds, getattr(self.task.decomposer, "steps", None))
+
+    async def run(self) -> None:
+        """Raises what a worker cannot go on after (BlockedError, FencedError, ...), all being stopped."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._place()
+        except BaseExceptionGroup as group:
+            raise _worst(group) from None
+
+    # -- the shell of the schedule -----------------------------------------------------------------
+
+    def _place(self) -> None:
+        if not self._schedule.reading:
+            self._schedule.offer(islice(self._unknown(), self._schedule.room))
+        for wish in self._schedule.wishes():
+            match wish:
+                case Launch(lane):
+                    self._group.create_task(self._tend(lane))
+                case Assign(lane, segments):
+                    self._assigned[lane].extend(segments)
+                    self._wake[lane].set()
+                case Retire(lane):
+                    self._retired.add(lane)
+                    self._wake[lane].set()
+
+    def _unknown(self) -> Iterator[Segment]:
+        """Segments of the task that no lane has had."""
+        known = {*self.finals, *self.parked, *(name for names in self._going.values() for name in names)}
+        return (segment for segment in self._segments if segment.id not in known)
+
+    async def _tend(self, lane: str) -> None:
+        """Hire a worker for a lane and look after it until it retires or is lost."""
+        self._assigned[lane], self._wake[lane] = [], asyncio.Event()
+        self._retired.discard(lane)
+        await asyncio.sleep(2.0 ** self._losses[lane] - 1)
+        worker = self.crew.hire(self.orders(lane))
+        try:
+            self._take(await worker.start())
+            while lane not in self._retired:
+                await self._look_after(lane, worker)
+            await worker.stop()
+            self._schedule.left(lane)
+        except WorkerLostError as error:
+            self._lose(lane, error)
+        except BaseException:
+            await asyncio.shield(self._dismiss(worker))
+            raise
+        self._place()
+
+    async def _look_after(self, lane: str, worker: Worker) -> None:
+        """One report, or while the lane has nothing to do, a wait for something to give it."""
+        segments, self._assigned[lane] = self._assigned[lane], []
+        if segments or self._going[lane]:
+            self._take(await worker.exchange(segments, REPORT_SECONDS))
+        else:
+            await self._wake[lane].wait()
+        self._wake[lane].clear()
+
+    def _take(self, report: Report) -> None:
+        before = self._totals.get(report.lane)
+        if before and report.totals.steps > before.steps:
+            self._losses[report.lane] = 0
+        self._totals[report.lane], self._going[report.lane] = report.totals, report.going
+        self.finals.update((end.segment, end.state) for end in report.finished)
+        self.parked.update((parked.segment, parked) for parked in report.parked)
+        ended = [*(end.segment for end in report.finished), *(parked.segment for parked in report.parked)]
+        self._schedule.reported(report.lane, report.going, ended)
+        self.on_progress(self.progress)
+        if report.error:
+            raise report.error
+        self._place()
+
+    def _lose(self, lane: str, error: WorkerLostError) -> None:
+        self.lost_workers += 1
+        self._losses[lane] += 1
+        if self._losses[lane] > MAX_LOSSES:
+            raise MakerError(f"lane {lane} lost {MAX_LOSSES + 1} workers in a row without a step: {error}")
+        self._schedule.lost(lane)
+
+    async def _dismiss(self, worker: Worker) -> None:
+        """Stop a worker whatever state it is in; its last report still counts."""
+        try:
+            report = await worker.stop()
+        except Exception:
+            return
+        self._totals[report.lane] = report.totals
+        self.finals.update((end.segment, end.state) for end in report.finished)
+        self.parked.update((parked.segment, parked) for parked in report.parked)
+
+
+def _worst(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One exception to speak for a group: an unexpected one before a MakerError."""
+    flat = [e for error in group.exceptions for e in _flat(error)]
+    return min(flat, key=lambda error: isinstance(error, MakerError))
+
+
+def _flat(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [e for inner in error.exceptions for e in _flat(inner)]
+    return [error]

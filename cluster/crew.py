@@ -1,0 +1,32 @@
+"""The seam between the coordinator and where lanes run, and the simplest place: this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from maker.cluster.lane_worker import LaneWorker, Orders, Report
+from maker.nouns import Segment
+
+
+class WorkerLostError(Exception):
+    """A worker has died, or cannot be reached; its lane may be given to another."""
+
+
+class Worker(Protocol):
+    """A lane worker as the coordinator sees it. Each call may raise WorkerLostError."""
+
+    async def start(self) -> Report: ...
+    async def exchange(self, segments: Sequence[Segment], wait: float) -> Report: ...
+    async def stop(self) -> Report: ...
+
+
+class Crew(Protocol):
+    def hire(self, orders: Orders) -> Worker: ...
+
+
+class InlineCrew:
+    """Workers in the coordinator's own process and event loop, without Ray."""
+
+    def hire(self, orders: Orders) -> Worker:
+        return LaneWorker(orders)

@@ -1,0 +1,158 @@
+"""The owner of one lane: claims it, reads it back, runs its segments, reports in batches.
+
+It runs inside a Ray actor or in the coordinator's own process, and is told everything as plain data.
+Invariant: it writes to its lane only while it is the newest owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from maker import assembly, journal, records
+from maker.chain import Chain, Finish, Park, Wish
+from maker.engine import Engine
+from maker.errors import MakerError
+from maker.journal import Lane
+from maker.manifest import Manifest
+from maker.nouns import Parked, Segment
+from maker.recovery import Recovery
+from maker.run_directory import RunDirectory
+from maker.totals import Totals
+
+TICK_SECONDS = 0.25
+"""Between two looks at whether to sync the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All that a worker needs to know to own a lane."""
+
+    manifest: Manifest
+    run: str
+    """The run's directory."""
+    lane: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Operational options for models, such as `base_url`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened in a lane since the last report; the first one is of all that is in it."""
+
+    lane: str
+    totals: Totals
+    """Of the lane since the run began."""
+    going: tuple[str, ...]
+    finished: tuple[Finish, ...] = ()
+    parked: tuple[Parked, ...] = ()
+    error: MakerError | None = None
+    """Why the lane cannot go on."""
+
+
+class LaneWorker:
+    """`start` once, `exchange` again and again, `stop` at the end."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._finished: list[Finish] = []
+        self._parked: list[Parked] = []
+        self._error: MakerError | None = None
+        self._news = asyncio.Event()
+
+    async def start(self) -> Report:
+        """Take the lane over and go on with what is open in it."""
+        manifest, folder = self._orders.manifest, RunDirectory(Path(self._orders.run)).lane(self._orders.lane)
+        self._task = assembly.task(manifest)
+        self._models = assembly.models(manifest, self._task, self._orders.options)
+        self._panel = assembly.panel(manifest, self._models)
+        self._lane = Lane.claim(folder, manifest.run)
+        recovery = Recovery(self._task, self._panel)
+        for record in journal.read(folder):
+            recovery.fold(record)
+        self._engine = Engine(self._models, self._lane, recovery.totals)
+        self._finished += recovery.finished
+        parked, going = recovery.resume()
+        self._parked += [park.parked for park in parked]
+        for chain, wishes in going:
+            self._run(chain, wishes)
+        self._keeper = asyncio.create_task(self._keep())
+        return self._report()
+
+    async def exchange(self, segments: Sequence[Segment], wait: float) -> Report:
+        """Begin new segments; report when something has ended, or after `wait` seconds."""
+        if self._error is None:
+            for segment in segments:
+                self._engine.write(records.from_segment(segment))
+                chain = Chain(self._task, self._panel, segment)
+                self._run(chain, chain.start())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), wait)
+        return self._report()
+
+    async def stop(self) -> Report:
+        """End what is under way, make the lane durable and let go of it."""
+        self._keeper.cancel()
+        await self._cancel()
+        self._engine.write_faults()
+        self._lane.close()
+        for model in self._models.values():
+            await model.aclose()
+        return self._report()
+
+    def _run(self, chain: Chain, wishes: list[Wish]) -> None:
+        name = chain.step.segment
+        self._tasks[name] = asyncio.create_task(self._drive(name, chain, wishes))
+
+    async def _drive(self, name: str, chain: Chain, wishes: list[Wish]) -> None:
+        try:
+            ended = await self._engine.run(chain, wishes)
+        except MakerError as error:
+            self._fail(error)
+            return
+        del self._tasks[name]
+        match ended:
+            case Finish():
+                self._finished.append(ended)
+            case Park(parked):
+                self._parked.append(parked)
+        self._news.set()
+
+    async def _keep(self) -> None:
+        """Sync the journal in time and notice a takeover."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                self._engine.write_faults()
+                self._lane.tick()
+            except MakerError as error:
+                self._fail(error)
+                return
+
+    def _fail(self, error: MakerError) -> None:
+        self._error = self._error or error
+        self._news.set()
+
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _report(self) -> Report:
+        report = Report(
+            self._orders.lane,
+            replace(self._engine.totals, reasons=self._engine.totals.reasons.copy()),
+            tuple(self._tasks),
+            tuple(self._finished),
+            tuple(self._parked),
+            self._error,
+        )
+        self._finished.clear()
+        self._parked.clear()
+        self._news.clear()
+        return report

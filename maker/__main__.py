@@ -1,0 +1,5 @@
+"""`python -m maker` is `maker`."""
+
+from maker.cli import main
+
+main()

@@ -1,0 +1,258 @@
+"""`maker.run`: one call from a task's name to a verified result; the command line calls it too.
+
+It writes the manifest, starts a crew, lets the coordinator run, stitches, has the task verify the
+recorded steps, and writes the result. Every end is a `RunResult`; only misuse raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from maker import __version__, assembly, plugins, steps
+from maker.cluster import ray_crew
+from maker.cluster.coordinator import Coordinator, Progress
+from maker.cluster.crew import Crew, InlineCrew
+from maker.cluster.lane_worker import Orders
+from maker.errors import BlockedError, FencedError, MakerError, UsageError
+from maker.manifest import Manifest, Source
+from maker.nouns import Json
+from maker.run_directory import RunDirectory
+
+Status = Literal["done", "failed", "parked", "blocked", "stopped", "fenced"]
+EXIT_CODES: dict[str, int] = {"done": 0, "failed": 1, "blocked": 1, "parked": 3, "fenced": 5, "stopped": 130}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. Counters are of the whole run, all its commands together."""
+
+    status: Status
+    """done: stitched, and verified if the task can; failed: it was judged wrong, or does not fit together;
+    parked: some steps wait; blocked: it cannot draw; stopped: asked to; fenced: another process took over."""
+    reason: str | None
+    """Why it is not done."""
+    result: Json
+    """What the task stitched; None unless every segment has finished."""
+    verified: bool | None
+    """The task's own judgement of every step; None if it has none, or it did not come to it."""
+    steps: int
+    votes: int
+    samples: int
+    flagged: int
+    contested: int
+    """Steps with votes for more than one answer."""
+    parked: int
+    transport_faults: int
+    tokens_in: int
+    tokens_out: int
+    flags: dict[str, int] = field(default_factory=dict)
+    """Red flags by reason."""
+    lost_workers: int = 0
+    """In this command."""
+    seconds: float = 0.0
+    """Wall clock of this command."""
+    run: str = ""
+    """The run's directory."""
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+def run(
+    task: str | type,
+    *,
+    params: Mapping[str, object] | None = None,
+    model: str | type | Sequence[str | type] | None = None,
+    k: int | None = None,
+    voter: str | None = None,
+    red_flags: str = "truncated",
+    seed: int = 0,
+    max_samples: int = 100,
+    run_dir: str | Path | None = None,
+    workers: int = 2,
+    engine: Literal["ray", "inline"] = "ray",
+    address: str | None = None,
+    base_url: str | None = None,
+    give_up_after: str | None = None,
+    on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> RunResult:
+    """Run a task, or go on with it if `run_dir` holds it already.
+
+    task: an entry-point name, `package.module:Name`, `file.py:Name`, or the class itself; params: its
+    parameters. model: the same, with options behind (`embedded:temperature=1.5`), or several (a panel
+    drawn in turn); None takes the one that the task suggests. k: lead for the default voter,
+    `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
+    at one step. base_url, give_up_after (seconds, or `10m`): for models that take them.
+
+    Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError; every other end is
+    told by the result's status.
+    """
+    manifest = _manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
+    options = {"base_url": base_url, "give_up_after": give_up_after}
+    set_options = {name: value for name, value in options.items() if value is not None}
+    subject = assembly.task(manifest)
+    assembly.panel(manifest, assembly.models(manifest, subject, set_options))
+    directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
+    manifest = directory.begin(manifest)
+    on_launch(manifest, str(directory.path))
+    if finished := _finished(directory):
+        return finished
+    orders = partial(Orders, manifest, str(directory.path), options=set_options)
+    with _crew(engine, address, workers) as crew:
+        coordinator = Coordinator(subject, crew, orders, directory.lanes(), workers, on_progress)
+        result = asyncio.run(_run(coordinator, directory))
+    directory.write_result(result.to_json())
+    return result
+
+
+async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
+    """Every end of a coordinator as a result."""
+    finish = partial(_result, coordinator, directory)
+    me = asyncio.current_task()
+    assert me is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    try:
+        await coordinator.run()
+    except BlockedError as error:
+        return finish("blocked", str(error))
+    except FencedError as error:
+        return finish("fenced", str(error))
+    except asyncio.CancelledError:
+        return finish("stopped", "asked to stop; the same command goes on")
+    except MakerError as error:
+        return finish("failed", str(error))
+    if coordinator.parked:
+        first = min(coordinator.parked.values(), key=lambda parked: parked.segment)
+        where = f"{first.segment}:{first.index}"
+        return finish("parked", f"{len(coordinator.parked)} parked; the first is {where}: {first.reason}")
+    return _judged(coordinator, directory)
+
+
+def _judged(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
+    finish = partial(_result, coordinator, directory)
+    try:
+        stitched = coordinator.task.stitch(coordinator.finals)
+        verdict = coordinator.task.verify(steps.decided(directory))
+    except MakerError as error:
+        return finish("failed", str(error))
+    if verdict is not True and verdict is not None:
+        return finish("failed", f"not verified: {verdict or 'the task says no'}", stitched, False)
+    return finish("done", None, stitched, verdict)
+
+
+def _result(
+    coordinator: Coordinator,
+    directory: RunDirectory,
+    status: Status,
+    reason: str | None,
+    result: Json = None,
+    verified: bool | None = None,
+) -> RunResult:
+    progress = coordinator.progress
+    totals = progress.totals
+    return RunResult(
+        status,
+        reason,
+        result,
+        verified,
+        steps=totals.steps,
+        votes=totals.votes,
+        samples=totals.samples,
+        flagged=totals.flagged,
+        contested=totals.contested,
+        parked=progress.parked,
+        transport_faults=totals.transport_faults,
+        tokens_in=totals.tokens_in,
+        tokens_out=totals.tokens_out,
+        flags=dict(totals.reasons),
+        lost_workers=progress.lost_workers,
+        seconds=round(progress.seconds, 3),
+        run=str(directory.path),
+    )
+
+
+def _finished(directory: RunDirectory) -> RunResult | None:
+    """The result of a run that is done or has been judged: nothing is drawn again."""
+    stored = directory.result()
+    if stored is None or stored["status"] not in ("done", "failed"):
+        return None
+    return RunResult(**(stored | {"seconds": 0.0, "run": str(directory.path)}))
+
+
+def _manifest(
+    task: str | type,
+    params: Mapping[str, object],
+    model: str | type | Sequence[str | type] | None,
+    k: int | None,
+    voter: str | None,
+    red_flags: str,
+    seed: int,
+    max_samples: int,
+) -> Manifest:
+    if k is not None and voter is not None:
+        raise UsageError("give k or a voter, not both (a voter's k goes behind its name: first_to_k:k=3)")
+    if max_samples < 1:
+        raise UsageError(f"max_samples={max_samples}, expected 1 or more")
+    subject = plugins.find(plugins.DECOMPOSERS, _spec(task))
+    name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    models = [model] if isinstance(model, str | type) else model or [_suggested(subject, params)]
+    found = [plugins.find(plugins.MODELS, _spec(each)) for each in models]
+    return Manifest(
+        run=name,
+        maker=__version__,
+        task=Source(spec=subject.spec, sha256=subject.sha256),
+        parameters=subject.typed(params),
+        models=[Source(spec=each.spec, sha256=each.sha256) for each in found],
+        voter=voter or f"ahead_by_k:k={3 if k is None else k}",
+        red_flags=red_flags,
+        seed=seed,
+        max_samples=max_samples,
+    )
+
+
+def _suggested(subject: plugins.Plugin, params: Mapping[str, object]) -> str:
+    """The model a task names itself (its attribute `model`), such as one that ships with Maker."""
+    suggestion: str | None = getattr(subject.make(params), "model", None)
+    if suggestion is None:
+        raise UsageError(
+            f"{subject.spec}: no model suits it by default; give one, such as --model openai:NAME"
+        )
+    return suggestion
+
+
+def _spec(target: str | type) -> str:
+    """How a class is named so that another process finds it."""
+    if isinstance(target, str):
+        return target
+    if target.__module__ == "__main__":
+        import __main__
+
+        return f"{__main__.__file__}:{target.__name__}"
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+@contextmanager
+def _crew(engine: str, address: str | None, workers: int) -> Iterator[Crew]:
+    if workers < 1:
+        raise UsageError(f"workers={workers}, expected 1 or more")
+    if engine == "inline":
+        yield InlineCrew()
+    elif engine == "ray":
+        with ray_crew.started(address, workers) as crew:
+            yield crew
+    else:
+        raise UsageError(f"engine={engine!r}, expected ray or inline")

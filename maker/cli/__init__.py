@@ -1,0 +1,38 @@
+"""The command line: `maker run`, `steps`, `models`, `doctor`. One file a command.
+
+With --json, stdout holds JSON lines only and everything else goes to stderr. What a model wrote is
+shown escaped, always. Nothing heavy (ray, openai, numpy) is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from maker.cli import doctor, models, run, steps
+from maker.errors import MakerError
+
+app = typer.Typer(
+    name="maker",
+    help="Runs an LLM task of up to millions of dependent steps without a wrong step.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("run")(run.run)
+app.command("steps")(steps.steps)
+app.command("models")(models.models)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Every error a person can act on is one line on stderr and an exit code (see errors.py)."""
+    try:
+        app()
+    except MakerError as error:
+        print(f"maker: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

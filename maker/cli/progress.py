@@ -1,0 +1,131 @@
+"""How a run is shown while it goes: one live region on a terminal, plain lines elsewhere, all on stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from maker.api import RunResult
+    from maker.cluster.coordinator import Progress
+    from maker.manifest import Manifest
+
+PLAIN_SECONDS = 5.0
+"""Between two plain lines."""
+
+
+class Shown:
+    """A context that shows a run; with `as_json` it prints nothing for people but plain progress."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._at_terminal = self._console.is_terminal and not as_json
+        self._printed = 0.0
+        self._began = (time.monotonic(), 0)
+        """When the first report came, and the steps it had: rates leave out what was read back."""
+
+    def __enter__(self) -> Self:
+        if self._at_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def launch(self, manifest: Manifest, directory: str) -> None:
+        if self._json:
+            line = {"event": "launch", "run": directory, **manifest.model_dump(mode="json", exclude={"run"})}
+            print(json.dumps(line), flush=True)
+        for name, value in _asked(manifest, directory):
+            self._console.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
+
+    def progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if not self._printed:
+            self._began = (now, progress.totals.steps)
+        if self._at_terminal:
+            self._live.update(self._table(progress, now))
+        if now - self._printed >= PLAIN_SECONDS:
+            self._printed = now
+            if not self._at_terminal:
+                self._console.print("  ".join(" ".join(pair) for pair in self._figures(progress, now)))
+
+    def result(self, result: RunResult) -> None:
+        """The end of a run, for people, on stdout."""
+        out = Console(highlight=False)
+        verdict = {True: ", verified", False: ", found wrong", None: ""}[result.verified]
+        out.print(Text(f"{result.status}{verdict}: {result.steps:,} steps in {result.seconds:.1f} s"))
+        if result.reason:
+            out.print(Text(result.reason))
+        for name, value in _outcome(result):
+            out.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
+
+    def _table(self, progress: Progress, now: float) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for name, value in self._figures(progress, now):
+            table.add_row(Text(name, style="dim"), Text(value))
+        return table
+
+    def _figures(self, progress: Progress, now: float) -> list[tuple[str, str]]:
+        totals = progress.totals
+        began, before = self._began
+        rate = (totals.steps - before) / max(now - began, 1e-9)
+        steps = f"{totals.steps:,}" + (f"/{progress.expected:,}" if progress.expected else "")
+        shown = [("steps", steps), ("steps/s", f"{rate:,.0f}" if now - began > 0.5 else "-")]
+        shown.append(("votes/step", f"{totals.votes / totals.steps:.2f}" if totals.steps else "-"))
+        shown += [("flagged", f"{totals.flagged:,}"), ("contested", f"{totals.contested:,}")]
+        if progress.going > 1 or progress.parked:
+            shown.append(
+                ("segments", f"{progress.going} going, {progress.finished} done, {progress.parked} parked")
+            )
+        if totals.transport_faults:
+            shown.append(("faults", f"{totals.transport_faults:,}"))
+        if progress.expected and rate > 0 and now - began > 0.5:
+            shown.append(("ETA", _duration((progress.expected - totals.steps) / rate)))
+        return shown
+
+
+def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:
+    parameters = " ".join(f"{name}={value}" for name, value in manifest.parameters.items())
+    return [
+        ("task", f"{manifest.task.spec} {parameters}"),
+        ("model", ", ".join(model.spec for model in manifest.models)),
+        ("voter", f"{manifest.voter}, red flags {manifest.red_flags} and the task's parser"),
+        ("seed", str(manifest.seed)),
+        ("run", directory),
+    ]
+
+
+def _outcome(result: RunResult) -> list[tuple[str, str]]:
+    flags = ", ".join(f"{reason} {count:,}" for reason, count in result.flags.items())
+    rows = [
+        ("votes", f"{result.votes:,} ({result.votes / max(result.steps, 1):.3f} a step)"),
+        ("samples", f"{result.samples:,}"),
+        ("flagged", f"{result.flagged:,}" + (f" ({flags})" if flags else "")),
+        ("contested", f"{result.contested:,} steps with more than one answer"),
+        ("tokens", f"{result.tokens_in:,} in, {result.tokens_out:,} out"),
+    ]
+    if result.transport_faults:
+        rows.append(("faults", f"{result.transport_faults:,} of the transport, retried"))
+    if result.parked:
+        rows.append(("parked", f"{result.parked:,} segments: maker steps {result.run}"))
+    if result.result is not None:
+        rows.append(("result", json.dumps(result.result)))
+    return [*rows, ("run", result.run)]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

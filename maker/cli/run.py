@@ -1,0 +1,116 @@
+"""`maker run`: start a run, or go on with one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from maker.cli.progress import Shown
+from maker.errors import UsageError
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Options from a TOML file, below the command line and the environment."""
+    if path is None:
+        return None
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {path}: {error}") from None
+    known = {option.name for option in context.command.params}
+    if unknown := values.keys() - known:
+        raise UsageError(f"--config {path}: unknown {sorted(unknown)}, expected {sorted(map(str, known))}")
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def run(
+    task: Annotated[str, typer.Argument(help="A task: a name, package.module:Name or file.py:Name.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="A parameter of the task; repeatable.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="MAKER_MODEL",
+            help="embedded:temperature=1.5, sim:error=0.002,latency=20ms, openai:NAME, file.py:Name; "
+            "more than one is a panel, drawn in turn.",
+        ),
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option(help="Votes by which an answer must lead (3).", envvar="MAKER_K")
+    ] = None,
+    voter: Annotated[
+        str | None, typer.Option(help="Another rule: first_to_k:k=4, majority:n=5.", envvar="MAKER_VOTER")
+    ] = None,
+    red_flags: Annotated[
+        str, typer.Option(help="Rules joined by |, such as truncated|too_long:tokens=700|refusal.")
+    ] = "truncated",
+    seed: Annotated[int, typer.Option(help="Decides every seat's seed.", envvar="MAKER_SEED")] = 0,
+    max_samples: Annotated[int, typer.Option(help="The most draws at a step; then it is parked.")] = 100,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="The run's directory; one that holds this run goes on. New below runs/."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Actors, one lane each.", envvar="MAKER_WORKERS")] = 2,
+    engine: Annotated[Literal["ray", "inline"], typer.Option(envvar="MAKER_ENGINE")] = "ray",
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster to join; one is started without it.", envvar="RAY_ADDRESS"),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL")
+    ] = None,
+    give_up_after: Annotated[
+        str | None, typer.Option(help="How long a model that cannot be reached is tried, such as 10m.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            callback=_load_config, is_eager=True, help="Options from a TOML file.", envvar="MAKER_CONFIG"
+        ),
+    ] = None,
+) -> None:
+    """Run TASK; the same command with the same --run-dir goes on where it was."""
+    from maker import api
+
+    with Shown(as_json) as shown:
+        result = api.run(
+            task,
+            params=_parameters(parameter or []),
+            model=model or None,
+            k=k,
+            voter=voter,
+            red_flags=red_flags,
+            seed=seed,
+            max_samples=max_samples,
+            run_dir=run_dir,
+            workers=workers,
+            engine=engine,
+            address=address,
+            base_url=base_url,
+            give_up_after=give_up_after,
+            on_launch=shown.launch,
+            on_progress=shown.progress,
+        )
+    if as_json:
+        print(json.dumps({"event": "done", **result.to_json()}), flush=True)
+    else:
+        shown.result(result)
+    sys.exit(result.exit_code)
+
+
+def _parameters(texts: list[str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise UsageError(f"-T {text}: expected KEY=VALUE")
+        values[name] = value
+    return values

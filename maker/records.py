@@ -1,0 +1,174 @@
+"""What a journal line says: three kinds of record, and the header that a chunk begins with.
+
+    sample    one raw response, written before anything reads it
+    decision  the winner of a step with its tally, written before the next step may be asked
+    event     all else: open, finish and park of a segment, faults of the transport
+
+Whether a sample voted, was flagged or came too late is not in its record, which is older than that
+answer: the decision (or the park) lists the draws of every vote and flag, and what is in neither is surplus.
+Lines are plain JSON objects with fields in a fixed order, so that a reader may sort them by how they
+begin. Invariant: reading back what was written gives an equal value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from maker.errors import JournalDamagedError
+from maker.nouns import Decision, Flags, Json, Parked, Sample, Seat, Segment, Tally, Votes
+
+FORMAT = 1
+"""Version of the journal's format; a reader refuses a newer one."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """A sample and the step that it was drawn for."""
+
+    segment: str
+    index: int
+    state: str
+    sample: Sample
+
+
+@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
+class SampleLine:
+    """The fields of a `sample` line."""
+
+    kind: Literal["sample"]
+    segment: str
+    step: int
+    state: str
+    draw: int
+    model: str
+    variant: int
+    temperature: float | None
+    seed: int
+    text: str
+    finish: str
+    tokens_in: int
+    tokens_out: int
+    latency: float
+    echo: str | None
+    request: str | None
+    logprob: float | None
+
+
+@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
+class VotesLine:
+    key: str
+    draws: list[int]
+
+
+@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
+class FlagsLine:
+    reason: str
+    draws: list[int]
+
+
+@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
+class DecisionLine:
+    """The fields of a `decision` line; the winner's votes come first."""
+
+    kind: Literal["decision"]
+    segment: str
+    step: int
+    state: str
+    answer: Any
+    votes: list[VotesLine]
+    flags: list[FlagsLine]
+
+
+_SAMPLE = TypeAdapter(SampleLine)
+_DECISION = TypeAdapter(DecisionLine)
+
+
+def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
+    seat = sample.seat
+    return {
+        "kind": "sample",
+        "segment": segment,
+        "step": index,
+        "state": state,
+        "draw": seat.draw,
+        "model": seat.model,
+        "variant": seat.variant,
+        "temperature": seat.temperature,
+        "seed": seat.seed,
+        "text": sample.text,
+        "finish": sample.finish,
+        "tokens_in": sample.tokens_in,
+        "tokens_out": sample.tokens_out,
+        "latency": round(sample.latency, 6),
+        "echo": sample.model,
+        "request": sample.request,
+        "logprob": sample.logprob,
+    }
+
+
+def from_decision(decision: Decision) -> Record:
+    return {
+        "kind": "decision",
+        "segment": decision.segment,
+        "step": decision.index,
+        "state": decision.state,
+        "answer": decision.answer,
+        **_from_tally(decision.tally),
+    }
+
+
+def from_parked(parked: Parked) -> Record:
+    return event(
+        "park",
+        segment=parked.segment,
+        step=parked.index,
+        state=parked.state,
+        reason=parked.reason,
+        **_from_tally(parked.tally),
+    )
+
+
+def event(name: str, **fields: Json) -> Record:
+    return {"kind": "event", "event": name, **fields}
+
+
+def from_segment(segment: Segment) -> Record:
+    return event("open", segment=segment.id, state=segment.state)
+
+
+def to_sample(record: Record) -> SampleRecord:
+    line = _checked(_SAMPLE, record)
+    seat = Seat(line.draw, line.model, line.temperature, line.seed, line.variant)
+    said = (line.text, line.finish, line.tokens_in, line.tokens_out)
+    sample = Sample(seat, *said, line.latency, line.echo, line.request, line.logprob)
+    return SampleRecord(line.segment, line.step, line.state, sample)
+
+
+def to_decision(record: Record) -> Decision:
+    line = _checked(_DECISION, record)
+    tally = Tally(
+        tuple(Votes(v.key, tuple(v.draws)) for v in line.votes),
+        tuple(Flags(f.reason, tuple(f.draws)) for f in line.flags),
+    )
+    return Decision(line.segment, line.step, line.state, line.answer, tally)
+
+
+def _from_tally(tally: Tally) -> dict[str, Json]:
+    return {
+        "votes": [{"key": votes.key, "draws": list(votes.draws)} for votes in tally.votes],
+        "flags": [{"reason": flags.reason, "draws": list(flags.draws)} for flags in tally.flags],
+    }
+
+
+def _checked(adapter: TypeAdapter[Any], record: Mapping[str, Any]) -> Any:
+    try:
+        return adapter.validate_python(record)
+    except ValidationError as error:
+        raise JournalDamagedError(f"a record is not of format {FORMAT}: {error.errors()[0]}") from None

@@ -1,0 +1,50 @@
+"""Counters of a lane or a run, folded from the journal's records as they are written or read back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+
+from maker.records import Record
+
+
+@dataclass(slots=True)
+class Totals:
+    steps: int = 0
+    """Decided steps."""
+    votes: int = 0
+    """Votes on the ballots of decided steps."""
+    samples: int = 0
+    """Raw responses, whether they voted, were flagged or came too late."""
+    flagged: int = 0
+    """Samples discarded by a red flag at decided steps."""
+    contested: int = 0
+    """Decided steps with votes for more than one answer."""
+    transport_faults: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Red flags by reason, at decided steps."""
+
+    def fold(self, record: Record) -> None:
+        kind = record["kind"]
+        if kind == "sample":
+            self.samples += 1
+            self.tokens_in += record["tokens_in"]
+            self.tokens_out += record["tokens_out"]
+        elif kind == "decision":
+            self._fold_decision(record)
+        elif record["event"] == "faults":
+            self.transport_faults += sum(record["counts"].values())
+
+    def add(self, other: Totals) -> None:
+        for name in (f.name for f in fields(self)):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def _fold_decision(self, record: Record) -> None:
+        self.steps += 1
+        self.votes += sum(len(votes["draws"]) for votes in record["votes"])
+        self.contested += len(record["votes"]) > 1
+        for flags in record["flags"]:
+            self.flagged += len(flags["draws"])
+            self.reasons[flags["reason"]] += len(flags["draws"])
