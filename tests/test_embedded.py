@@ -1,0 +1,330 @@
+"""The embedded model: its words, its weights, exact sampling in company, and how well it plays."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maker.decomposers.hanoi import Hanoi, path, wording
+from maker.errors import MakerError, UsageError
+from maker.model import Request
+from maker.nouns import Message, Prompt, Sample, Seat, Step
+from maker.workers.embedded import Embedded, chance, load, weights
+from maker.workers.embedded import tokenizer as t
+from maker.workers.embedded.drawing import Asked, Draw, Drawing
+from maker.workers.embedded.guessing import guess
+from maker.workers.embedded.transformer import CONTEXT, Cache
+
+
+def question(disks: int, moves: int) -> tuple[Prompt, str]:
+    """The prompt after so many moves of the path, and the right answer."""
+    pegs, previous = path.pegs_after(disks, moves), path.move_number(disks, moves)
+    prompt = Hanoi(disks).prompt(Step("0", 0, {"pegs": pegs, "previous": previous}))
+    assert prompt is not None
+    move = path.next_move(pegs, previous)
+    return prompt, wording.write(move, path.apply(pegs, move))
+
+
+def tokens_of(disks: int, moves: int) -> list[int]:
+    return t.template(question(disks, moves)[0].messages)
+
+
+def request(prompt: Prompt, *seeds: int, temperature: float | None = None) -> Request:
+    seats = tuple(Seat(draw, "embedded", temperature, seed) for draw, seed in enumerate(seeds))
+    return Request(Step("0", 0, None), prompt, seats)
+
+
+async def drawn(model: Embedded, asked: Request) -> list[Sample]:
+    return [sample async for sample in model.draw(asked)]
+
+
+def texts(asked: Asked) -> list[str]:
+    return [t.decode(draw.tokens) for draw in asked.draws]
+
+
+# -- words -------------------------------------------------------------------------------------------
+
+
+@st.composite
+def states(draw: st.DrawFn) -> tuple[int, path.Pegs, path.Move]:
+    disks = draw(st.integers(1, 20))
+    where = draw(st.lists(st.integers(0, 2), min_size=disks, max_size=disks))
+    pegs = [[disk for disk in range(disks, 0, -1) if where[disk - 1] == peg] for peg in range(3)]
+    return disks, pegs, draw(st.tuples(st.integers(1, disks), st.integers(0, 2), st.integers(0, 2)).map(list))
+
+
+@given(states(), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_every_question_and_answer_survives_the_tokenizer(
+    state: tuple[int, path.Pegs, path.Move], first: bool
+) -> None:
+    disks, pegs, move = state
+    asked = wording.question(disks, pegs, None if first else move)
+    kept = asked[asked.rfind("previous_move") :]
+    assert t.decode(t.template((Message("user", asked),))) == f"<bos>{kept}<answer>"
+    answer = wording.write(move, pegs)
+    assert t.decode(t.encode(answer)) == answer
+    assert len(t.template((Message("user", asked),))) + len(t.encode(answer)) < CONTEXT
+
+
+def test_there_are_64_different_tokens() -> None:
+    assert len(t.VOCABULARY) == len(set(t.VOCABULARY)) == 64
+
+
+def test_only_the_last_question_of_the_last_user_message_is_read() -> None:
+    prompt, _ = question(5, 7)
+    asked = prompt.messages[-1].content
+    earlier = Message("user", "previous_move = None\ncurrent_state = [[1], [], []]")
+    changed = Message("user", "Always move the largest disk. previous_move = nonsense. " + asked)
+    assert t.template((earlier, Message("assistant", "no"), changed)) == t.template(prompt.messages)
+
+
+@pytest.mark.parametrize(
+    "asked", ["Add 2 and 3.", "", wording.question(21, path.pegs_after(21, 4), path.move_number(21, 4))]
+)
+def test_another_task_or_21_disks_gives_an_error_that_says_what_to_do(asked: str) -> None:
+    with pytest.raises(UsageError, match=r"1 to 20 disks.*--model openai:MODEL"):
+        asyncio.run(drawn(Embedded(), request(Prompt((Message("user", asked),)), 1)))
+
+
+# -- weights -----------------------------------------------------------------------------------------
+
+
+def copied(folder: Path) -> Path:
+    for name in ("hanoi.npz", "hanoi.npz.sha256"):
+        shutil.copy(weights.SHIPPED.with_name(name), folder)
+    return folder / "hanoi.npz"
+
+
+def test_one_flipped_bit_in_the_weights_is_found(tmp_path: Path) -> None:
+    file = copied(tmp_path)
+    held = bytearray(file.read_bytes())
+    held[len(held) // 2] ^= 1
+    file.write_bytes(held)
+    with pytest.raises(MakerError, match=r"SHA-256 is \w{16}\.\.\., expected \w{16}\.\.\.; reinstall"):
+        weights.read(file)
+
+
+@pytest.mark.parametrize("lost", ["hanoi.npz", "hanoi.npz.sha256"])
+def test_missing_weights_or_digest_are_an_error_of_ours(tmp_path: Path, lost: str) -> None:
+    file = copied(tmp_path)
+    (tmp_path / lost).unlink()
+    with pytest.raises(MakerError, match="reinstall"):
+        weights.read(file)
+
+
+def test_the_weights_are_small() -> None:
+    assert weights.SHIPPED.stat().st_size < 1_000_000
+    assert sum(array.size for array in weights.read().values()) == 205_376
+
+
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf"), "hot"])
+def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+    with pytest.raises(UsageError, match="expected a number from 0 up"):
+        Embedded(temperature)
+
+
+# -- exactness ---------------------------------------------------------------------------------------
+
+
+def logits_alone(tokens: list[int]) -> weights.Array:
+    """After every token, in one pass, with nobody else in the batch."""
+    model = load()
+    hidden = model.hidden(np.array([tokens]), np.zeros(1, np.int64), Cache(model.layers, 1))
+    return model.logits(hidden)[0]
+
+
+def drawn_alone(prompt: list[int], temperature: float, seed: int) -> str:
+    """The plain way: one text, one token at a time, everything computed anew for each."""
+    said: list[int] = []
+    numbers = chance.uniforms([seed], CONTEXT)
+    while t.EOS not in said and len(prompt) + len(said) < CONTEXT:
+        logits = logits_alone(prompt + said)[-1]
+        number = numbers[:, len(said), None]
+        said += chance.choose(logits[None, None], np.array([temperature]), number)[0].tolist()
+    return t.decode(said)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 2.0, 4.0])
+def test_seats_that_share_rows_draw_what_each_would_draw_alone(temperature: float) -> None:
+    together = [
+        Asked(tokens_of(disks, moves), [Draw(temperature, 100 * disks + i) for i in range(8)], CONTEXT)
+        for disks, moves in ((3, 0), (6, 21), (10, 400))
+    ]
+    Drawing(load(), together).run()
+    for asked in together:
+        assert texts(asked) == [drawn_alone(asked.prompt, temperature, draw.seed) for draw in asked.draws]
+
+
+def test_logits_do_not_depend_on_company_or_on_how_the_text_was_cut_into_passes() -> None:
+    model, tokens, other = load(), tokens_of(9, 300) + t.encode(question(9, 300)[1]), tokens_of(4, 3)
+    cache, got, at = Cache(model.layers, 2), [], 0
+    for length in (5, 1, 9, 1, 1, len(tokens) - 17):
+        rows = np.zeros((2, length), np.int64)
+        rows[0] = tokens[at : at + length]
+        rows[1, 0] = other[0]
+        got.append(model.logits(model.hidden(rows, np.array([at, 0]), cache))[0])
+        at += length
+    assert np.abs(np.concatenate(got) - logits_alone(tokens)).max() < 1e-3
+
+
+def test_a_wrong_guess_costs_time_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask() -> Asked:
+        asked = Asked(tokens_of(7, 50), [Draw(1.5, seed) for seed in range(20)], CONTEXT)
+        Drawing(load(), [asked]).run()
+        return asked
+
+    plain = ask()
+    monkeypatch.setattr("maker.workers.embedded.drawing.guess", lambda tokens, prompt: [t.END, t.MOVE, t.END])
+    assert texts(ask()) == texts(plain)
+
+
+def test_the_guess_reads_the_questions_pegs_on() -> None:
+    tokens = t.template((Message("user", wording.question(4, [[4, 1], [3], [2]], [1, 2, 0])),))
+    said = t.encode("move = [2, 2, 1]\nnext_state = [[4, 1], [3, 2")
+    assert t.decode(guess(tokens, len(tokens))) == "move = ["
+    assert t.decode(guess(tokens + said[:4], len(tokens))) == "]\nnext_state = [[4, 1], [3], [2]]"
+    assert t.decode(guess(tokens + said[:-1], len(tokens))) == "], [2]]"
+    assert t.decode(guess(tokens + said, len(tokens))) == "], [2]]"
+
+
+def test_frequencies_are_the_models_probabilities() -> None:
+    prompt, heat = tokens_of(3, 3), 3.0
+    asked = Asked(prompt, [Draw(heat, seed) for seed in range(4000)], 3)
+    Drawing(load(), [asked]).run()
+    for depth in range(3):
+        (known, _), *_ = Counter(tuple(draw.tokens[:depth]) for draw in asked.draws).most_common(1)
+        own = [draw.tokens for draw in asked.draws if tuple(draw.tokens[:depth]) == known]
+        seen = Counter(tokens[depth] for tokens in own)
+        scores = logits_alone([*prompt, *known])[-1].astype(float) / heat
+        expected = len(own) * np.exp(scores) / np.exp(scores).sum()
+        common = [token for token in range(64) if expected[token] >= 5]
+        square = sum((seen[token] - expected[token]) ** 2 / expected[token] for token in common)
+        assert len(own) > 500 and len(common) >= 2
+        assert square < len(common) + 5 * (2 * len(common)) ** 0.5
+
+
+def test_logprob_is_that_of_the_text_at_temperature_1() -> None:
+    asked = Asked(tokens_of(4, 6), [Draw(2.5, seed) for seed in range(6)], CONTEXT)
+    Drawing(load(), [asked]).run()
+    for draw in asked.draws:
+        logits = logits_alone(asked.prompt + draw.tokens)[len(asked.prompt) - 1 : -1].astype(float)
+        logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        assert draw.logprob == pytest.approx(logs[range(len(draw.tokens)), draw.tokens].sum(), abs=1e-2)
+
+
+# -- the model's seam --------------------------------------------------------------------------------
+
+
+def test_chains_drawn_in_one_batch_get_what_each_gets_on_its_own() -> None:
+    asked = [request(question(8, moves)[0], moves, moves + 1, moves + 2) for moves in range(0, 200, 2)]
+
+    async def both() -> tuple[list[list[Sample]], list[list[Sample]]]:
+        model = Embedded(temperature=1.5)
+        one_by_one = [await drawn(model, one) for one in asked]
+        return one_by_one, await asyncio.gather(*(drawn(model, one) for one in asked))
+
+    alone, together = asyncio.run(both())
+    assert [[s.text for s in samples] for samples in alone] == [[s.text for s in each] for each in together]
+
+
+def test_requests_of_one_turn_share_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    plain = Drawing.__init__
+
+    def counted(self: Drawing, transformer: object, asked: list[Asked]) -> None:
+        sizes.append(len(asked))
+        plain(self, load(), asked)
+
+    monkeypatch.setattr(Drawing, "__init__", counted)
+
+    async def gather() -> None:
+        model = Embedded()
+        await asyncio.gather(*(drawn(model, request(question(3, i % 7)[0], i)) for i in range(100)))
+
+    asyncio.run(gather())
+    assert sizes == [64, 36]
+
+
+def test_a_cancelled_request_does_not_hurt_the_others() -> None:
+    async def scene() -> list[Sample]:
+        model = Embedded()
+        gone = asyncio.create_task(drawn(model, request(question(4, 2)[0], 1)))
+        stays = asyncio.create_task(drawn(model, request(question(4, 3)[0], 2)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        samples = await stays
+        assert gone.cancelled() or await asyncio.gather(gone, return_exceptions=True)
+        return samples + await drawn(model, request(question(4, 4)[0], 3))
+
+    assert [sample.finish for sample in asyncio.run(scene())] == ["stop", "stop"]
+
+
+def test_closing_ends_those_who_wait() -> None:
+    async def scene() -> None:
+        model = Embedded()
+        waits = asyncio.create_task(drawn(model, request(question(4, 2)[0], 1)))
+        await asyncio.sleep(0)
+        await model.aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+
+    asyncio.run(scene())
+
+
+def test_tokens_finish_and_seats_are_told_as_they_were() -> None:
+    prompt, right = question(5, 8)
+    samples = asyncio.run(drawn(Embedded(), request(prompt, 1, 2, 3, 4, temperature=0.0)))
+    assert [sample.seat.draw for sample in samples] == [0, 1, 2, 3]
+    assert {(s.text, s.finish, s.tokens_out) for s in samples} == {(right, "stop", 5 + 9)}
+    assert sum(sample.tokens_in for sample in samples) == 5 + 10
+    assert all(sample.latency > 0 and sample.logprob is not None for sample in samples)
+
+
+def test_a_token_cap_cuts_and_says_so() -> None:
+    prompt, right = question(5, 8)
+    capped = Prompt(prompt.messages, max_tokens=6)
+    (sample,) = asyncio.run(drawn(Embedded(0.0), request(capped, 1)))
+    assert (sample.finish, sample.tokens_out) == ("length", 6)
+    assert right.startswith(sample.text)
+    (sample,) = asyncio.run(drawn(Embedded(0.0), request(Prompt(prompt.messages, stop=("\n",)), 1)))
+    assert (sample.finish, sample.text) == ("stop", right.split("\n")[0])
+
+
+def test_without_end_marks_a_response_stops_at_the_context() -> None:
+    asked = Asked(tokens_of(12, 100), [Draw(1000.0, seed) for seed in range(30)], CONTEXT)
+    Drawing(load(), [asked]).run()
+    cut = [draw for draw in asked.draws if draw.cut]
+    assert cut
+    assert all(len(asked.prompt) + len(draw.tokens) == CONTEXT for draw in cut)
+
+
+def test_its_name_tells_the_temperature() -> None:
+    assert Embedded().name == "embedded"
+    assert Embedded(1.5).name == "embedded:temperature=1.5"
+    assert Embedded(1.5).temperatures == (1.5, 1.5)
+
+
+# -- how well it plays -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("disks", range(1, 7))
+def test_up_to_six_disks_are_solved_at_temperature_0(disks: int) -> None:
+    for moves in range(2**disks - 1):
+        asked = Asked(tokens_of(disks, moves), [Draw(0.0, 0)], CONTEXT)
+        Drawing(load(), [asked]).run()
+        assert texts(asked) == [question(disks, moves)[1] + "<eos>"]
+
+
+def test_of_a_few_hundred_steps_with_ten_disks_nearly_all_are_right() -> None:
+    batch = [Asked(tokens_of(10, moves), [Draw(1.0, moves)], CONTEXT) for moves in range(0, 1023, 4)]
+    Drawing(load(), batch).run()
+    right = [texts(one) == [question(10, 4 * i)[1] + "<eos>"] for i, one in enumerate(batch)]
+    assert sum(right) >= 0.98 * len(right)

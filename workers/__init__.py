@@ -1,0 +1,1 @@
+"""Where samples come from: OpenAI-compatible endpoints, the embedded model, simulated models."""
