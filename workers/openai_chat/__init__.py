@@ -1,0 +1,241 @@
+"""Samples from any OpenAI-compatible chat endpoint, through the openai package.
+
+It parses no answer, casts no vote and writes nothing. Invariants: every seat gets exactly one
+sample whatever the endpoint does with `n`; a fault of the network is retried and reported, never a
+sample; the key is in no name and no message. Read next: `wire.py`, then `patience.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import KW_ONLY, dataclass, field
+
+from openai import AsyncOpenAI
+
+from maker.errors import BlockedError, UsageError
+from maker.model import Request
+from maker.nouns import Json, Message, Prompt, Sample, Seat
+from maker.workers.openai_chat import wire
+from maker.workers.openai_chat.endpoint import Endpoint, endpoint, open_client
+from maker.workers.openai_chat.patience import retrying
+from maker.workers.openai_chat.rejection import blocked
+from maker.workers.openai_chat.reply import Reply, plain, shares
+from maker.workers.openai_chat.request import extra_fields, fields
+
+Faults = Callable[[str], None]
+CAPS = ("max_tokens", "max_completion_tokens")
+"""What endpoints call the token cap: nearly all the first, some of the newest only the second."""
+PROBE_PATIENCE = 10.0
+"""Seconds."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """What belongs to one running event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    client: AsyncOpenAI
+    gate: asyncio.Semaphore
+    """Held through a request's retries as well, so that a busy endpoint is not asked harder."""
+
+
+@dataclass(eq=False)
+class OpenAIChat:
+    """A model behind an OpenAI-compatible endpoint; the key comes from OPENAI_API_KEY only."""
+
+    model: str
+    """The endpoint's own name of the model."""
+    _: KW_ONLY
+    base_url: str | None = None
+    """Address up to `/v1`; OPENAI_BASE_URL or OpenAI itself where not given."""
+    temperature: float | None = None
+    """For every draw; None is the paper's: 0 for a step's first draw, 0.1 for the others."""
+    n: bool = True
+    """Ask for several samples in one request; an endpoint that does not do it is noticed."""
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    """llama.cpp and some others cut the tail of the distribution unless told 1, 0 and 0."""
+    extra: str = ""
+    """A JSON object of further fields of the request."""
+    logprobs: bool = False
+    send_seed: bool = False
+    """Send each seat's seed, and so one request per sample."""
+    give_up_after: float = 600.0
+    """Seconds that one request waits through faults, after which the run is blocked."""
+    timeout: float = 120.0
+    """Seconds for one try, from the connection to the last byte."""
+    max_retry_after: float = 60.0
+    """Longest Retry-After, in seconds, that is honoured."""
+    max_concurrency: int = 64
+    """Requests at one time."""
+    allow_http: bool = False
+    """Let prompts and key travel in the clear to another machine."""
+    trust_env: bool = False
+    """Use HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the environment."""
+    name: str = field(init=False)
+    temperatures: tuple[float | None, float | None] = field(init=False, repr=False)
+    _endpoint: Endpoint = field(init=False, repr=False)
+    _more: dict[str, Json] = field(init=False, repr=False)
+    _cap: str = field(default=CAPS[0], init=False, repr=False)
+    _together: bool = field(init=False, repr=False)
+    """Whether several samples by one request are still worth a try."""
+    _line: _Line | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.model or not self.model.isprintable():
+            raise UsageError("openai needs the model's name, such as openai:gpt-4.1-mini")
+        for name in ("give_up_after", "timeout", "max_concurrency"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name} is {getattr(self, name)}, and must be above 0")
+        if not self.max_retry_after >= 0 or not 0 <= (self.temperature or 0) < math.inf:
+            raise UsageError("temperature and max_retry_after must be 0 or more")
+        self.name, one = f"openai:{self.model}", self.temperature
+        self.temperatures = (0.0, 0.1) if one is None else (one, one)
+        self._together = self.n and not self.send_seed
+        self._more = extra_fields(self.extra, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
+        self._endpoint = endpoint(self.base_url, self.allow_http)
+
+    async def draw(self, request: Request) -> AsyncGenerator[Sample, None]:
+        """Fill every seat: those of equal temperature and variant by one request, where that works.
+
+        Samples that are still under way when another request is blocked are lost, and paid.
+        """
+        tasks = {asyncio.create_task(self._fill(request, g)) for g in self._groups(request.seats)}
+        try:
+            while tasks:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda task: task.exception() is not None):
+                    samples, left = task.result()
+                    tasks.remove(task)
+                    tasks |= {asyncio.create_task(self._fill(request, (seat,))) for seat in left}
+                    for sample in samples:
+                        yield sample
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def probe(self) -> str:
+        """Ask for a few tokens and say in a sentence who answered; BlockedError says why not."""
+        seat = Seat(0, self.name, self.temperatures[1], 0)
+        body = self._body(Prompt((Message("user", "Say OK."),), max_tokens=16), (seat,))
+        reply = await self._ask(body, lambda slug: None, min(self.give_up_after, PROBE_PATIENCE))
+        if isinstance(reply, wire.Rejected):
+            raise blocked(reply, self._endpoint.host, self.model)
+        who = plain(reply.model or "a model it does not name")
+        return f"{self._endpoint.host} answers as {who} in {reply.latency:.2f} s"
+
+    async def aclose(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.client.close()
+
+    def _groups(self, seats: tuple[Seat, ...]) -> list[tuple[Seat, ...]]:
+        if not self._together:
+            return [(seat,) for seat in seats]
+        groups: dict[tuple[float | None, int], tuple[Seat, ...]] = {}
+        for seat in seats:
+            alike = (seat.temperature, seat.variant)
+            groups[alike] = (*groups.get(alike, ()), seat)
+        return list(groups.values())
+
+    async def _fill(self, request: Request, seats: tuple[Seat, ...]) -> tuple[list[Sample], tuple[Seat, ...]]:
+        """Samples of one request, and the seats that are still empty."""
+        body = self._body(request.prompt, seats)
+        reply = await self._ask(body, request.on_fault, self.give_up_after)
+        if isinstance(reply, Reply):
+            self._together &= len(reply.choices) >= len(seats)
+            return _seated(reply, seats, request.on_fault)
+        if reply.filtered:
+            return [Sample(seat, "", "content_filter", 0, 0, 0.0) for seat in seats], ()
+        if len(seats) == 1 or reply.status not in (400, 422):
+            raise blocked(reply, self._endpoint.host, self.model)
+        samples, left = await self._fill(request, seats[:1])
+        self._together = False
+        return samples, left + seats[1:]
+
+    def _body(self, prompt: Prompt, seats: tuple[Seat, ...]) -> dict[str, Json]:
+        first = seats[0]
+        body = self._more | fields(self.model, prompt, first.temperature, self._cap)
+        if len(seats) > 1:
+            body["n"] = len(seats)
+        if self.send_seed:
+            body["seed"] = first.seed
+        if self.logprobs:
+            body["logprobs"] = True
+        return body
+
+    async def _ask(self, body: dict[str, Json], on_fault: Faults, patience: float) -> Reply | wire.Rejected:
+        """One request, asked again with the cap's other name where the endpoint minds the first."""
+        first = await self._patiently(body, on_fault, patience)
+        old, new = CAPS
+        if isinstance(first, Reply) or old not in body or not first.names(*CAPS):
+            return first
+        again = {k: v for k, v in body.items() if k != old} | {new: body[old]}
+        second = await self._patiently(again, on_fault, patience)
+        if isinstance(second, wire.Rejected) and second.names(*CAPS):
+            return first
+        self._cap = new
+        return second
+
+    async def _patiently(
+        self, body: dict[str, Json], on_fault: Faults, patience: float
+    ) -> Reply | wire.Rejected:
+        content, faults, line = json.dumps(body).encode("ascii"), 0, self._open()
+        async with line.gate:
+            start = time.monotonic()
+
+            async def once() -> wire.Outcome:
+                nonlocal faults
+                left = start + patience - time.monotonic()
+                found = await wire.post(line.client, content, min(self.timeout, max(left, 0.001)))
+                if isinstance(found, wire.Fault):
+                    faults += 1
+                    on_fault(found.slug)
+                return found
+
+            outcome: wire.Outcome = await retrying(patience, self.max_retry_after)(once)
+            waited = time.monotonic() - start
+        if isinstance(outcome, wire.Fault):
+            raise BlockedError(
+                f"{self._endpoint.host} gave no answer in {waited:.3g} s: {faults} faults, the "
+                f"last {outcome.slug} ({outcome.detail}). Nothing is lost: see that it is up and "
+                "run the same command again (model option give_up_after=SECONDS waits longer)"
+            )
+        return outcome
+
+    def _open(self) -> _Line:
+        loop = asyncio.get_running_loop()
+        if self._line is None or self._line.loop is not loop:
+            client = open_client(self._endpoint, self.timeout, self.trust_env)
+            self._line = _Line(loop, client, asyncio.Semaphore(self.max_concurrency))
+        return self._line
+
+
+def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[list[Sample], tuple[Seat, ...]]:
+    """A sample for each seat as far as the choices reach; a choice without answer is a fault."""
+    outs = shares(reply.tokens_out, [len(c.text) + 1 if c else 1 for c in reply.choices])
+    good = [(choice, out) for choice, out in zip(reply.choices, outs, strict=True) if choice]
+    for _ in range(len(reply.choices) - len(good)):
+        on_fault("broken-body")
+    ins = shares(reply.tokens_in, [1] * min(len(good), len(seats)))
+    samples = [
+        Sample(
+            seat=seat,
+            text=choice.text,
+            finish=choice.finish,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            latency=reply.latency,
+            model=reply.model,
+            request=reply.request,
+            logprob=choice.logprob,
+        )
+        for seat, (choice, tokens_out), tokens_in in zip(seats, good, ins, strict=False)
+    ]
+    return samples, seats[len(samples) :]

@@ -1,0 +1,114 @@
+"""Where requests go and with which key: the address checked, the key read, the client opened.
+
+It sends nothing. Invariant: the key lives in the environment and in the client alone, and goes to
+the one host that was named. Addresses are judged as written; a name that resolves to a link-local
+address is not caught. Read next: `wire.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import urllib.request
+from dataclasses import dataclass
+
+import httpx2
+from openai import AsyncOpenAI
+
+from maker.errors import BlockedError, UsageError
+from maker.workers.openai_chat.wire import CappedTransport
+
+OFFICIAL = "https://api.openai.com/v1"
+KEY = "OPENAI_API_KEY"
+METADATA = frozenset({"metadata", "metadata.google.internal", "metadata.goog"})
+METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(address) for address in ("100.100.100.200", "fd00:ec2::254")
+)
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address that passed the checks."""
+
+    url: str
+    host: str
+    """Host and port, for people."""
+    loopback: bool
+
+
+def endpoint(base_url: str | None, allow_http: bool) -> Endpoint:
+    """Check an address: http(s), no password in it, no metadata service, no key in the clear."""
+    text = base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
+    url = _parsed(text)
+    if url is None or url.scheme not in ("http", "https") or not url.host:
+        raise UsageError("base_url is not an http or https address such as http://127.0.0.1:8080/v1")
+    if url.userinfo or url.query or url.fragment:
+        raise UsageError(f"base_url holds a password, ? or #: give the bare address, the key in {KEY}")
+    host = url.host.rstrip(".").lower()
+    address = _address(host)
+    if host in METADATA or (address and (address.is_link_local or address in METADATA_ADDRESSES)):
+        raise UsageError(f"base_url points to {host}, a link-local or metadata address: not allowed")
+    loopback = address.is_loopback if address else host.split(".")[-1] == "localhost"
+    if url.scheme == "http" and not (loopback or allow_http):
+        raise UsageError(
+            f"base_url sends prompts and key in the clear to {host}: use https, "
+            "or allow it with the model option allow_http=true"
+        )
+    return Endpoint(text, f"{host}:{url.port}" if url.port else host, loopback)
+
+
+def _parsed(text: str) -> httpx2.URL | None:
+    try:
+        return httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return None
+
+
+def _address(host: str) -> Address | None:
+    """The IP address a host literal stands for, also written as one number or mapped into IPv6."""
+    try:
+        address: Address = ipaddress.ip_address(host.strip("[]").split("%")[0])
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except (OSError, UnicodeError):
+            return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def open_client(where: Endpoint, timeout: float, trust_env: bool) -> AsyncOpenAI:
+    """A client bound to the running loop; SDK retries, redirects and cookies are off."""
+    trust = httpx2.create_ssl_context(trust_env=trust_env)
+    proxy = _proxy(where) if trust_env else None
+    transport = CappedTransport(
+        lambda: httpx2.AsyncHTTPTransport(verify=trust, proxy=proxy, trust_env=trust_env)
+    )
+    http = httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=timeout)
+    return AsyncOpenAI(
+        api_key=_key(where), base_url=where.url, max_retries=0, timeout=timeout, http_client=http
+    )
+
+
+def _proxy(where: Endpoint) -> str | None:
+    url = httpx2.URL(where.url)
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+def _key(where: Endpoint) -> str:
+    key = os.environ.get(KEY, "").strip()
+    if not key and where.loopback:
+        return "no-key-needed"
+    if not key:
+        raise BlockedError(
+            f"{KEY} is not set, and {where.host} is not on this machine: set it (any text will do "
+            "where the endpoint asks for none), then run the same command again"
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise BlockedError(f"{KEY} holds characters that no header can carry: set it again")
+    return key
