@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maker.errors import JournalDamagedError
 from maker.nouns import Decision, Flags, Json, Parked, Sample, Seat, Segment, Tally, Votes
@@ -26,6 +25,7 @@ FORMAT = 1
 """Version of the journal's format; a reader refuses a newer one."""
 
 Record = dict[str, Any]
+L = TypeVar("L", bound="_Line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,13 @@ class SampleRecord:
     sample: Sample
 
 
-@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
-class SampleLine:
+class _Line(BaseModel):
+    """What is read back is of exactly this form, or damaged."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class SampleLine(_Line):
     """The fields of a `sample` line."""
 
     kind: Literal["sample"]
@@ -61,20 +66,17 @@ class SampleLine:
     logprob: float | None
 
 
-@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
-class VotesLine:
+class VotesLine(_Line):
     key: str
     draws: list[int]
 
 
-@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
-class FlagsLine:
+class FlagsLine(_Line):
     reason: str
     draws: list[int]
 
 
-@checked(frozen=True, slots=True, config={"extra": "forbid", "strict": True})
-class DecisionLine:
+class DecisionLine(_Line):
     """The fields of a `decision` line; the winner's votes come first."""
 
     kind: Literal["decision"]
@@ -84,10 +86,6 @@ class DecisionLine:
     answer: Any
     votes: list[VotesLine]
     flags: list[FlagsLine]
-
-
-_SAMPLE = TypeAdapter(SampleLine)
-_DECISION = TypeAdapter(DecisionLine)
 
 
 def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
@@ -144,7 +142,7 @@ def from_segment(segment: Segment) -> Record:
 
 
 def to_sample(record: Record) -> SampleRecord:
-    line = _checked(_SAMPLE, record)
+    line = _checked(SampleLine, record)
     seat = Seat(line.draw, line.model, line.temperature, line.seed, line.variant)
     said = (line.text, line.finish, line.tokens_in, line.tokens_out)
     sample = Sample(seat, *said, line.latency, line.echo, line.request, line.logprob)
@@ -152,7 +150,7 @@ def to_sample(record: Record) -> SampleRecord:
 
 
 def to_decision(record: Record) -> Decision:
-    line = _checked(_DECISION, record)
+    line = _checked(DecisionLine, record)
     tally = Tally(
         tuple(Votes(v.key, tuple(v.draws)) for v in line.votes),
         tuple(Flags(f.reason, tuple(f.draws)) for f in line.flags),
@@ -167,8 +165,10 @@ def _from_tally(tally: Tally) -> dict[str, Json]:
     }
 
 
-def _checked(adapter: TypeAdapter[Any], record: Mapping[str, Any]) -> Any:
+def _checked(form: type[L], record: Mapping[str, Any]) -> L:
     try:
-        return adapter.validate_python(record)
+        return form.model_validate(record)
     except ValidationError as error:
-        raise JournalDamagedError(f"a record is not of format {FORMAT}: {error.errors()[0]}") from None
+        raise JournalDamagedError(
+            f"a record is not of format {FORMAT}: {error.errors(include_input=False)[0]}"
+        ) from None

@@ -147,6 +147,17 @@ def test_an_endpoint_that_refuses_n_is_noticed_once() -> None:
     assert len(samples) == 6 and faults == []
 
 
+def test_an_endpoint_that_takes_a_few_at_a_time_is_asked_for_as_many() -> None:
+    def at_most_three(call: Call) -> Act | None:
+        return faultd.status(422, "n is too large") if call.body.get("n", 1) > 3 else None
+
+    six = seats(*[0.1] * 6)
+    with Faultd(script=at_most_three) as server:
+        samples = draw(chat(server), wish(six), wish(six))
+        assert asked(server)[:2] == [6, 1] and sorted(asked(server)[2:]) == [2, 3, 3, 3]
+    assert [s.seat.draw for s in samples].count(5) == 2 and len(samples) == 12
+
+
 def test_a_request_refused_for_another_reason_is_refused_with_n_1_too() -> None:
     with Faultd(script=lambda call: faultd.status(400, "context too long")) as server:
         with pytest.raises(BlockedError, match="context too long"):

@@ -56,9 +56,9 @@ def exact(rows: data.Ints, temperature: float) -> Exact:
 
 
 def _exact(rows: data.Ints, temperature: float) -> Exact:
-    rows = rows[:, : int((rows != t.PAD).sum(1).max())]
-    logits, wanted = _teacher_forced(rows[:, :-1]), rows[:, 1:]
-    counts = ((rows == t.ANSWER).cumsum(1)[:, :-1] > 0) & (wanted != t.PAD)
+    begin, end = int((rows == t.ANSWER).argmax(1).min()), int((rows != t.PAD).sum(1).max())
+    logits, wanted = _teacher_forced(rows[:, : end - 1], begin), rows[:, begin + 1 : end]
+    counts = ((rows == t.ANSWER).cumsum(1)[:, begin : end - 1] > 0) & (wanted != t.PAD)
     chances = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     chances /= chances.sum(-1, keepdims=True)
     here = np.where(counts, np.take_along_axis(chances, wanted[..., None], -1)[..., 0], 1.0)
@@ -71,10 +71,10 @@ def _exact(rows: data.Ints, temperature: float) -> Exact:
     return Exact(right, greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
 
 
-def _teacher_forced(tokens: data.Ints) -> Floats:
+def _teacher_forced(tokens: data.Ints, begin: int) -> Floats:
     model = load()
     hidden = model.hidden(tokens, np.zeros(len(tokens), np.int64), Cache(model.layers, len(tokens)))
-    return model.logits(hidden).astype(np.float64)
+    return model.logits(hidden[:, begin:]).astype(np.float64)
 
 
 def _wrong_decisions(right: Floats, leaves: Floats, k: int) -> Floats:
@@ -129,15 +129,13 @@ def paths(most: int = 15) -> Iterator[dict[str, Any]]:
     """Every state of the path, for each number of disks; doubtful ones are drawn 200 times."""
     for disks in range(1, most + 1):
         steps = data.path(disks, np.arange((1 << disks) - 1))
-        rows = data.rows(steps)
-        line: dict[str, Any] = {
-            "disks": disks,
-            "states": len(rows),
-            "held_out": int(data.held_out(steps).sum()),
-        }
+        rows, unseen = data.rows(steps), data.held_out(steps)
+        line: dict[str, Any] = {"disks": disks, "states": len(rows), "held_out": int(unseen.sum())}
         for temperature in (1.0, 1.5):
             found = exact(rows, temperature)
-            line |= {"greedy_wrong": int((~found.greedy).sum()), f"T{temperature}": _path_line(found)}
+            line["greedy_wrong"] = int((~found.greedy).sum())
+            line["greedy_wrong_held_out"] = int((~found.greedy & unseen).sum())
+            line[f"T{temperature}"] = _path_line(found)
             doubtful = rows[found.right < 0.5]
             drawn = answers(doubtful, disks, temperature, 200, seed=1)
             line[f"T{temperature}"]["majority_wrong"] = sum(map(majority_wrong, drawn))

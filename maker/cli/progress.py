@@ -59,7 +59,8 @@ class Shown:
         if now - self._printed >= PLAIN_SECONDS:
             self._printed = now
             if not self._at_terminal:
-                self._console.print("  ".join(" ".join(pair) for pair in self._figures(progress, now)))
+                line = "  ".join(" ".join(pair) for pair in self._figures(progress, now))
+                self._console.print(Text(line), soft_wrap=True)
 
     def result(self, result: RunResult) -> None:
         """The end of a run, for people, on stdout."""

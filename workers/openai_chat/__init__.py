@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -82,8 +83,8 @@ class OpenAIChat:
     _endpoint: Endpoint = field(init=False, repr=False)
     _more: dict[str, Json] = field(init=False, repr=False)
     _cap: str = field(default=CAPS[0], init=False, repr=False)
-    _together: bool = field(init=False, repr=False)
-    """Whether several samples by one request are still worth a try."""
+    _most: int = field(init=False, repr=False)
+    """Samples asked for by one request: fewer as soon as the endpoint proves to give fewer."""
     _line: _Line | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,7 +97,7 @@ class OpenAIChat:
             raise UsageError("temperature and max_retry_after must be 0 or more")
         self.name, one = f"openai:{self.model}", self.temperature
         self.temperatures = (0.0, 0.1) if one is None else (one, one)
-        self._together = self.n and not self.send_seed
+        self._most = sys.maxsize if self.n and not self.send_seed else 1
         self._more = extra_fields(self.extra, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
         self._endpoint = endpoint(self.base_url, self.allow_http)
 
@@ -112,7 +113,7 @@ class OpenAIChat:
                 for task in sorted(done, key=lambda task: task.exception() is not None):
                     samples, left = task.result()
                     tasks.remove(task)
-                    tasks |= {asyncio.create_task(self._fill(request, (seat,))) for seat in left}
+                    tasks |= {asyncio.create_task(self._fill(request, g)) for g in self._groups(left)}
                     for sample in samples:
                         yield sample
         finally:
@@ -136,27 +137,27 @@ class OpenAIChat:
             await line.client.close()
 
     def _groups(self, seats: tuple[Seat, ...]) -> list[tuple[Seat, ...]]:
-        if not self._together:
-            return [(seat,) for seat in seats]
-        groups: dict[tuple[float | None, int], tuple[Seat, ...]] = {}
+        """Seats that go into one request: alike, and no more than the endpoint is known to take."""
+        alike: dict[tuple[float | None, int], list[Seat]] = {}
         for seat in seats:
-            alike = (seat.temperature, seat.variant)
-            groups[alike] = (*groups.get(alike, ()), seat)
-        return list(groups.values())
+            alike.setdefault((seat.temperature, seat.variant), []).append(seat)
+        most = self._most
+        return [tuple(g[i : i + most]) for g in alike.values() for i in range(0, len(g), most)]
 
     async def _fill(self, request: Request, seats: tuple[Seat, ...]) -> tuple[list[Sample], tuple[Seat, ...]]:
         """Samples of one request, and the seats that are still empty."""
         body = self._body(request.prompt, seats)
         reply = await self._ask(body, request.on_fault, self.give_up_after)
         if isinstance(reply, Reply):
-            self._together &= len(reply.choices) >= len(seats)
+            if len(reply.choices) < len(seats):
+                self._most = min(self._most, len(reply.choices))
             return _seated(reply, seats, request.on_fault)
         if reply.filtered:
             return [Sample(seat, "", "content_filter", 0, 0, 0.0) for seat in seats], ()
         if len(seats) == 1 or reply.status not in (400, 422):
             raise blocked(reply, self._endpoint.host, self.model)
         samples, left = await self._fill(request, seats[:1])
-        self._together = False
+        self._most = min(self._most, len(seats) // 2)
         return samples, left + seats[1:]
 
     def _body(self, prompt: Prompt, seats: tuple[Seat, ...]) -> dict[str, Json]:

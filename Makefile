@@ -1,0 +1,76 @@
+# Everything is installed from requirements/*.txt (exact versions, hashes) into .venv; nothing by hand.
+PYTHON ?= python3
+BIN := .venv/bin
+UV = $(shell command -v uv || echo $(BIN)/uv)
+export UV_LINK_MODE = copy
+export UV_PYTHON_DOWNLOADS = never
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# The demo's temperature and seed: a single vote a step fails there, a lead of 4 succeeds.
+DEMO = hanoi -T disks=10 --model embedded:temperature=1.5 --seed 1
+
+.PHONY: help demo demo-k1 test test-slow lint check bench lock wheel clean
+
+help:
+	@echo "make demo       1,023 dependent steps by the embedded model on Ray, voted and verified"
+	@echo "make demo-k1    the same without voting, to see it fail"
+	@echo "make test       all tests but the slow ones;  make test-slow  those"
+	@echo "make lint       ruff, mypy, pyright, import contracts;  make check  lint and test"
+	@echo "make bench      the benchmarks;  make lock  compile the lock files anew"
+
+demo: .venv/run
+	$(BIN)/maker run $(DEMO) --k 4
+
+demo-k1: .venv/run
+	$(BIN)/maker run $(DEMO) --k 1
+
+test: .venv/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.chain
+
+wheel: .venv/dev
+	$(BIN)/python -m build --no-isolation
+
+# -- set-up ---------------------------------------------------------------------------------------
+
+.venv/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "Maker needs Python 3.11 or newer, and there is no $(PYTHON): install python3 (Debian: apt install python3 python3-venv), or name one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Maker needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): install a newer one and name it: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv: install it (Debian and Ubuntu: apt install python3-venv), then run make again"; exit 1; }
+	$(PYTHON) -m venv .venv
+	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	@touch $@
+
+.venv/run: .venv/uv requirements/run.txt pyproject.toml
+	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/run.txt
+	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/build.txt
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/run requirements/dev.txt
+	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+lock: .venv/uv
+	$(COMPILE) pyproject.toml --output-file requirements/run.txt
+	echo 'hatchling>=1.27,<2' | $(COMPILE) - --output-file requirements/build.txt
+	echo 'uv>=0.9,<1' | $(COMPILE) - --output-file requirements/uv.txt
+	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

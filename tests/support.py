@@ -1,0 +1,78 @@
+"""What several tests need: small tasks, a panel, samples, and a driver that draws one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
+from maker.nouns import Json, Message, Prompt, RedFlag, Sample, Seat, Segment, Step
+from maker.panel import Member, Panel
+from maker.task import Task
+from maker.voter import Voter
+from maker.voters import AheadByK, Truncated
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Spell:
+    """A chain of `length` steps whose answers are words; a state is what has been said so far, hashed short."""
+
+    def __init__(self, length: int = 1, segments: int = 1) -> None:
+        self.length, self.count = length, segments
+
+    def segments(self) -> Iterable[Segment]:
+        return [Segment(f"s{number}", []) for number in range(self.count)]
+
+    def prompt(self, step: Step) -> Prompt | None:
+        return None if step.index == self.length else Prompt((Message("user", "a word"),))
+
+    def parse(self, step: Step, text: str) -> Json:
+        if text == "?":
+            raise RedFlag("malformed")
+        if text == "boom":
+            raise ValueError("the parser is broken \x1b[31m")
+        return text
+
+    def advance(self, step: Step, answer: Json) -> Json:
+        if answer == "crash":
+            raise KeyError(answer)
+        return [*step.state[-2:], answer]
+
+    def stitch(self, finals: Mapping[str, Json]) -> Json:
+        return dict(finals)
+
+
+def task(length: int = 1, segments: int = 1) -> Task:
+    return Task(Spell(length, segments), "spell")
+
+
+def panel(voter: Voter | None = None, cap: int = 100, members: Iterable[str] = ("m",)) -> Panel:
+    names = tuple(Member(name, (0.0, 0.1)) for name in members)
+    return Panel(voter or AheadByK(3), names, Truncated(), cap, seed=7)
+
+
+def sample(seat: Seat | int, text: str, finish: str = "stop") -> Sample:
+    seat = Seat(seat, "m", None, 0) if isinstance(seat, int) else seat
+    return Sample(seat, text, finish, 1, 1, 0.0)
+
+
+def draws(wishes: Iterable[Wish]) -> list[Seat]:
+    return [seat for wish in wishes if isinstance(wish, Draw) for seat in wish.seats]
+
+
+def drive(chain: Chain, say: Callable[[Step, Seat], str]) -> list[Wish]:
+    """Fill every seat in the order in which it was wished; all wishes but draws."""
+    wishes, out = chain.start(), []
+    waiting: list[tuple[Step, Seat]] = []
+    while True:
+        for wish in wishes:
+            match wish:
+                case Draw(step, _, _, seats):
+                    waiting += [(step, seat) for seat in seats]
+                case Commit():
+                    out.append(wish)
+                case Park() | Finish():
+                    return [*out, wish]
+        step, seat = waiting.pop(0)
+        wishes = chain.receive(sample(seat, say(step, seat)))

@@ -1,0 +1,170 @@
+"""The engine writes before it acts, loses no sample, and tells three failures apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from maker import journal, records
+from maker.chain import Chain, Finish, Park
+from maker.engine import Ended, Engine
+from maker.errors import BlockedError
+from maker.journal import Lane
+from maker.model import Request
+from maker.nouns import Sample, Seat, Segment
+from maker.recovery import Recovery
+from maker.totals import Totals
+from maker.voters import AheadByK
+from tests.support import panel, sample, task
+
+
+class Scripted:
+    """A model of the test's own: `say(request, seat)` returns a text or an exception to raise."""
+
+    name, temperatures = "m", (None, None)
+
+    def __init__(self, say: Callable[[Request, Seat], str | Exception]) -> None:
+        self.say, self.drawn = say, 0
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        for seat in request.seats:
+            await asyncio.sleep(0)
+            text = self.say(request, seat)
+            if isinstance(text, Exception):
+                raise text
+            self.drawn += 1
+            yield sample(seat, text)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def run(folder: Path, model: Scripted, length: int = 4, k: int = 3, cap: int = 20) -> tuple[Ended, Totals]:
+    """Run a segment in a lane, going on with what is in it."""
+
+    async def go() -> tuple[Ended, Totals]:
+        subject, board = task(length), panel(AheadByK(k), cap)
+        lane = Lane.claim(folder, "r")
+        recovery = Recovery(subject, board)
+        for record in journal.read(folder):
+            recovery.fold(record)
+        engine = Engine({"m": model}, lane, recovery.totals)
+        parked, going = recovery.resume()
+        try:
+            if parked:
+                return parked[0], engine.totals
+            if recovery.finished:
+                return recovery.finished[0], engine.totals
+            if not going:
+                segment = Segment("s0", [])
+                engine.write(records.from_segment(segment))
+                chain = Chain(subject, board, segment)
+                going = [(chain, chain.start())]
+            return await engine.run(*going[0]), engine.totals
+        finally:
+            engine.write_faults()
+            lane.close()
+
+    return asyncio.run(go())
+
+
+def test_a_segment_runs_to_its_end_and_every_draw_is_in_the_journal(tmp_path: Path) -> None:
+    model = Scripted(lambda request, seat: "a")
+    ended, totals = run(tmp_path, model)
+    assert ended == Finish("s0", ["a", "a", "a"], 4)
+    kinds = [record["kind"] for record in journal.read(tmp_path)]
+    assert kinds == ["event", *["sample"] * 3, "decision"] + [*["sample"] * 3, "decision"] * 3 + ["event"]
+    assert (totals.steps, totals.samples, totals.votes, model.drawn) == (4, 12, 12, 12)
+
+
+def test_a_blocked_model_loses_nothing_and_the_run_goes_on_later(tmp_path: Path) -> None:
+    def gone(request: Request, seat: Seat) -> str | Exception:
+        return BlockedError("endpoint gone") if (request.step.index, seat.draw) == (2, 1) else "a"
+
+    first = Scripted(gone)
+    with pytest.raises(BlockedError, match="endpoint gone"):
+        run(tmp_path, first)
+    assert first.drawn == 7
+    second = Scripted(lambda request, seat: "a")
+    ended, totals = run(tmp_path, second)
+    assert isinstance(ended, Finish)
+    assert (second.drawn, totals.samples) == (5, 12)
+
+
+def test_a_transport_fault_is_counted_and_is_neither_vote_nor_flag(tmp_path: Path) -> None:
+    def shaky(request: Request, seat: Seat) -> str:
+        request.on_fault("http-429")
+        return "a"
+
+    ended, _ = run(tmp_path, Scripted(shaky), length=1)
+    assert isinstance(ended, Finish)
+    records_ = list(journal.read(tmp_path))
+    [decision] = [r for r in records_ if r["kind"] == "decision"]
+    assert decision["flags"] == []
+    assert [r["counts"] for r in records_ if r.get("event") == "faults"] == [{"http-429": 3}]
+
+
+def test_a_model_that_raises_parks_the_step_and_a_later_run_takes_it_up_again(tmp_path: Path) -> None:
+    ended, _ = run(tmp_path, Scripted(lambda request, seat: ZeroDivisionError("\x1b[2J")))
+    assert isinstance(ended, Park)
+    assert ended.parked.reason == r"the model raised ZeroDivisionError: \x1b[2J"
+    ended, _ = run(tmp_path, Scripted(lambda request, seat: "a"))
+    assert isinstance(ended, Finish)
+
+
+def test_a_model_that_leaves_a_seat_unfilled_is_found_out(tmp_path: Path) -> None:
+    class Lazy(Scripted):
+        async def draw(self, request: Request) -> AsyncIterator[Sample]:
+            yield sample(request.seats[0], "a")
+
+    ended, _ = run(tmp_path, Lazy(lambda request, seat: "a"))
+    assert isinstance(ended, Park)
+    assert "left seats [1, 2] unfilled" in ended.parked.reason
+
+
+def test_an_undecided_step_stays_parked_and_draws_no_more(tmp_path: Path) -> None:
+    model = Scripted(lambda request, seat: "ab"[seat.draw % 2])
+    ended, _ = run(tmp_path, model, k=2, cap=6)
+    assert isinstance(ended, Park)
+    again = Scripted(lambda request, seat: "a")
+    ended, totals = run(tmp_path, again, k=2, cap=6)
+    assert isinstance(ended, Park)
+    assert (again.drawn, totals.samples) == (0, 6)
+    assert sum(r.get("event") == "park" for r in journal.read(tmp_path)) == 1
+
+
+def test_a_larger_cap_resolves_a_parked_step_with_the_samples_it_has(tmp_path: Path) -> None:
+    run(tmp_path, Scripted(lambda request, seat: "ab"[seat.draw % 2]), length=1, k=2, cap=6)
+    model = Scripted(lambda request, seat: "a")
+    ended, _ = run(tmp_path, model, length=1, k=2, cap=20)
+    assert isinstance(ended, Finish)
+    assert model.drawn == 2
+
+
+def test_a_response_that_kills_the_parser_is_written_before_it_does(tmp_path: Path) -> None:
+    ended, _ = run(tmp_path, Scripted(lambda request, seat: "boom"))
+    assert isinstance(ended, Park)
+    assert [r["text"] for r in journal.read(tmp_path, ("sample",))][0] == "boom"
+
+
+def test_cancelling_a_run_keeps_what_has_come_in(tmp_path: Path) -> None:
+    class Slow(Scripted):
+        async def draw(self, request: Request) -> AsyncIterator[Sample]:
+            yield sample(request.seats[0], "a")
+            await asyncio.sleep(60)
+
+    async def cancelled() -> None:
+        chain = Chain(task(), panel(), Segment("s0", []))
+        lane = Lane.claim(tmp_path, "r")
+        engine = Engine({"m": Slow(lambda r, s: "a")}, lane, Totals())
+        under_way = asyncio.create_task(engine.run(chain, chain.start()))
+        await asyncio.sleep(0.05)
+        under_way.cancel()
+        await asyncio.gather(under_way, return_exceptions=True)
+        lane.close()
+
+    asyncio.run(cancelled())
+    assert len(list(journal.read(tmp_path, ("sample",)))) == 1

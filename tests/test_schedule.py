@@ -1,0 +1,119 @@
+"""Segments are placed once each, lanes run at most `workers` at a time, lost ones come back."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maker.nouns import Segment
+from maker.schedule import Assign, Launch, Retire, Schedule
+
+
+class World:
+    """Workers as the schedule's shell would see them, acting in a random order."""
+
+    def __init__(
+        self, segments: int, workers: int, breadth: int, lanes: dict[str, set[str]], seed: int
+    ) -> None:
+        self.random = Random(seed)
+        self.schedule = Schedule(lanes, workers, breadth)
+        self.workers, self.breadth = workers, breadth
+        self.fresh = [Segment(f"new{number}", None) for number in range(segments)]
+        self.total = segments + sum(map(len, lanes.values()))
+        self.journal = {lane: set(names) for lane, names in lanes.items()}
+        """What is written in a lane and has not ended."""
+        self.orders: dict[str, list[str]] = {}
+        self.alive: dict[str, bool] = {}
+        """Running lanes, and whether their worker has read its lane."""
+        self.leaving: set[str] = set()
+        self.ended: list[str] = []
+
+    def shell(self) -> None:
+        if not self.schedule.reading:
+            room = self.schedule.room
+            self.schedule.offer(self.fresh[:room])
+            del self.fresh[:room]
+        for wish in self.schedule.wishes():
+            match wish:
+                case Launch(lane):
+                    assert lane not in self.alive
+                    self.alive[lane], self.orders[lane] = False, []
+                    assert len(self.alive) <= self.workers
+                case Assign(lane, segments):
+                    assert self.alive[lane]
+                    self.orders[lane] += [segment.id for segment in segments]
+                case Retire(lane):
+                    assert not self.journal[lane]
+                    self.leaving.add(lane)
+
+    def act(self, chance_of_loss: float) -> None:
+        lane = self.random.choice(sorted(self.alive))
+        if lane in self.leaving:
+            self.leaving.discard(lane)
+            del self.alive[lane]
+            self.schedule.left(lane)
+        elif self.random.random() < chance_of_loss:
+            self.lose(lane)
+        else:
+            self.report(lane)
+        self.shell()
+
+    def lose(self, lane: str) -> None:
+        if self.alive[lane] and self.orders[lane] and self.random.random() < 0.5:
+            self.journal[lane].add(self.orders[lane].pop())
+        del self.alive[lane]
+        self.schedule.lost(lane)
+
+    def report(self, lane: str) -> None:
+        written = self.journal.setdefault(lane, set())
+        if self.alive[lane]:
+            written.update(self.orders[lane])
+            self.orders[lane].clear()
+        ended = [name for name in sorted(written) if self.alive[lane] and self.random.random() < 0.5]
+        self.alive[lane] = True
+        written.difference_update(ended)
+        self.ended += ended
+        self.schedule.reported(lane, written, ended)
+        assert len(written) <= self.breadth or not self.orders[lane]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    segments=st.integers(0, 20),
+    workers=st.integers(1, 4),
+    breadth=st.integers(1, 5),
+    lanes=st.lists(st.integers(0, 4), max_size=5),
+    loss=st.sampled_from([0.0, 0.1, 0.3]),
+    seed=st.integers(0, 2**32),
+)
+def test_every_segment_ends_once_whatever_dies(
+    segments: int, workers: int, breadth: int, lanes: list[int], loss: float, seed: int
+) -> None:
+    before = {f"{lane:04d}": {f"old{lane}-{n}" for n in range(count)} for lane, count in enumerate(lanes)}
+    world = World(segments, workers, breadth, before, seed)
+    world.shell()
+    for _ in range(2000):
+        if not world.alive:
+            break
+        world.act(loss)
+    assert world.schedule.idle
+    assert len(world.ended) == len(set(world.ended)) == world.total
+
+
+def test_one_segment_takes_one_worker() -> None:
+    schedule = Schedule([], workers=4, breadth=8)
+    schedule.offer([Segment("only", None)])
+    assert schedule.wishes() == [Launch("0000")]
+
+
+def test_segments_are_dealt_evenly() -> None:
+    schedule = Schedule([], workers=2, breadth=8)
+    schedule.offer(Segment(str(number), None) for number in range(6))
+    assert schedule.wishes() == [Launch("0000"), Launch("0001")]
+    schedule.reported("0000", [], [])
+    assert schedule.wishes() == []
+    schedule.reported("0001", [], [])
+    dealt = {wish.lane: len(wish.segments) for wish in schedule.wishes() if isinstance(wish, Assign)}
+    assert dealt == {"0000": 3, "0001": 3}
