@@ -235,7 +235,7 @@ class Faultd:
             headers[name.lower()] = value.strip()
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         path = line.split()[1].decode("latin-1")
-        found = json.loads(body) if body else None
+        found = json.loads(body.decode()) if body else None
         call = Call(len(self.calls), path, headers, found, connection, time.monotonic())
         self.calls.append(call)
         self.peak = max(self.peak, self.running)
