@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from maker.cluster.lane_worker import LaneWorker, Orders, Report
 from maker.errors import MakerError
 from maker.nouns import Segment
 
+CONNECT_SECONDS = 10.0
+"""How long a Ray's address may take to answer."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Reports are small; Ray would take 30 % of the memory."""
 
@@ -71,9 +74,11 @@ def started(address: str | None = None, workers: int = 1) -> Iterator[RayCrew]:
 
     Raises MakerError when Ray does not start or cannot be reached.
     """
-    _settle_environment()
+    settle_environment()
     import ray
 
+    if address:
+        _reach(address)
     where: dict[str, Any] = {"address": address} if address else _ours(workers)
     try:
         ray.init(namespace="maker", logging_level=logging.ERROR, log_to_driver=False, **where)
@@ -87,6 +92,19 @@ def started(address: str | None = None, workers: int = 1) -> Iterator[RayCrew]:
         ray.shutdown()
 
 
+def _reach(address: str) -> None:
+    """Ray itself tries an address that nobody listens on for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise MakerError(
+            f"Ray at {address} cannot be joined: {error}; give --address HOST:PORT of its head node"
+        ) from None
+
+
 def _ours(workers: int) -> dict[str, Any]:
     """How our own Ray is started, beside any that runs already."""
     return {
@@ -97,7 +115,7 @@ def _ours(workers: int) -> dict[str, Any]:
     }
 
 
-def _settle_environment() -> None:
+def settle_environment() -> None:
     """Keep Ray's token authentication on, with a token that only this user can read.
 
     Ray 2.60 would write one that everyone can. Must run before ray is imported.

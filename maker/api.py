@@ -134,6 +134,8 @@ async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
     except asyncio.CancelledError:
         return finish("stopped", "asked to stop; the same command goes on")
     except MakerError as error:
+        if error.exit_code != 1:
+            raise
         return finish("failed", str(error))
     if coordinator.parked:
         first = min(coordinator.parked.values(), key=lambda parked: parked.segment)

@@ -25,9 +25,9 @@ class RunDirectory:
         self.path = path
 
     def begin(self, manifest: Manifest) -> Manifest:
-        """Write the manifest, or return the one that is there if it asks for the same run.
+        """Write the manifest; or return the one of the same run, with what may change taken from this one.
 
-        Raises IncompatibleResumeError when it asks for another.
+        Raises IncompatibleResumeError when the run there is another.
         """
         if not (self.path / "manifest.json").exists():
             if self.path.exists() and any(self.path.iterdir()):
@@ -40,7 +40,7 @@ class RunDirectory:
             raise IncompatibleResumeError(
                 f"{self.path} holds another run; what differs:\n  " + "\n  ".join(differences)
             )
-        return stored
+        return stored.model_copy(update={"max_samples": manifest.max_samples})
 
     def manifest(self) -> Manifest:
         path = self.path / "manifest.json"

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Spell:
-    """A chain of `length` steps whose answers are words; a state is what has been said so far, hashed short."""
+    """A chain of `length` steps whose answers are words; a state is the last three of them."""
 
     def __init__(self, length: int = 1, segments: int = 1) -> None:
         self.length, self.count = length, segments

@@ -44,7 +44,7 @@ def same(a: object, b: object) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
-    return type(a) is type(b) and a == b or {type(a), type(b)} <= {int, float} and a == b
+    return (type(a) is type(b) and a == b) or ({type(a), type(b)} <= {int, float} and a == b)
 
 
 @given(st.dictionaries(st.text(), st.integers(), min_size=2))

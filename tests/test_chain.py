@@ -90,7 +90,7 @@ def used(wish: Wish) -> int:
 def go_on(
     decided: list[Decision], samples: list[Sample], say, budget: int, order: Random
 ) -> tuple[Wish | None, int]:
-    """Rebuild a chain from what is written, draw `budget` samples, crash; the end, if it came, and draws made.
+    """Rebuild a chain from what is written, draw `budget` samples, crash; the end, if it came, and draws.
 
     Before a sample is acted on, it is written; a crash may fall between the two.
     """

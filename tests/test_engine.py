@@ -147,7 +147,7 @@ def test_a_larger_cap_resolves_a_parked_step_with_the_samples_it_has(tmp_path: P
 def test_a_response_that_kills_the_parser_is_written_before_it_does(tmp_path: Path) -> None:
     ended, _ = run(tmp_path, Scripted(lambda request, seat: "boom"))
     assert isinstance(ended, Park)
-    assert [r["text"] for r in journal.read(tmp_path, ("sample",))][0] == "boom"
+    assert next(r["text"] for r in journal.read(tmp_path, ("sample",))) == "boom"
 
 
 def test_cancelling_a_run_keeps_what_has_come_in(tmp_path: Path) -> None:

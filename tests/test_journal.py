@@ -99,7 +99,7 @@ def test_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
     del header["crc"]
     body = json.dumps(header | {"format": 99}, separators=(",", ":"))[:-1].encode()
     chunk.write_bytes(b'%b,"crc":%d}\n' % (body, zlib.crc32(body)))
-    with pytest.raises(JournalDamagedError, match="format 99.*update maker"):
+    with pytest.raises(JournalDamagedError, match=r"format 99.*update maker"):
         list(journal.read(folder))
 
 

@@ -1,4 +1,4 @@
-"""Plug-ins are found by name, module or file; options are typed by the constructor; mistakes are explained."""
+"""Plug-ins are found by name, module or file; the constructor types their options; mistakes are explained."""
 
 from __future__ import annotations
 

@@ -80,7 +80,6 @@ class Simulated:
 
     def _draw(self, step: Step, seat: Seat, error: float) -> Sample:
         random = Random(seat.seed)
-        latency = self._latency * math.exp(self._sigma * random.gauss()) if self._latency else 0.0
         flagged, wrong = random.random() < self._flags, random.random() < error
         if flagged:
             text = MALFORMED
@@ -88,6 +87,7 @@ class Simulated:
             text = self._task.mistake(step, random.randrange(self._rivals))
         else:
             text = self._task.truth(step)
+        latency = self._latency * math.exp(random.gauss(sigma=self._sigma)) if self._latency else 0.0
         return Sample(seat, text, "stop", 0, len(text) // 4, latency, "sim")
 
     def _error_at(self, step: Step) -> float:

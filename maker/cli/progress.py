@@ -1,11 +1,12 @@
-"""How a run is shown while it goes: one live region on a terminal, plain lines elsewhere, all on stderr."""
+"""How a run is shown: while it goes on stderr, one live region on a terminal and plain lines elsewhere; its
+end on stdout."""
 
 from __future__ import annotations
 
 import json
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -22,10 +23,10 @@ PLAIN_SECONDS = 5.0
 
 
 class Shown:
-    """A context that shows a run; with `as_json` it prints nothing for people but plain progress."""
+    """A context that shows a run; `out` is where its end goes, with `as_json` as JSON lines."""
 
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
+    def __init__(self, as_json: bool, out: TextIO) -> None:
+        self._json, self._out = as_json, out
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._at_terminal = self._console.is_terminal and not as_json
@@ -46,7 +47,7 @@ class Shown:
     def launch(self, manifest: Manifest, directory: str) -> None:
         if self._json:
             line = {"event": "launch", "run": directory, **manifest.model_dump(mode="json", exclude={"run"})}
-            print(json.dumps(line), flush=True)
+            print(json.dumps(line), file=self._out, flush=True)
         for name, value in _asked(manifest, directory):
             self._console.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
 
@@ -63,8 +64,12 @@ class Shown:
                 self._console.print(Text(line), soft_wrap=True)
 
     def result(self, result: RunResult) -> None:
-        """The end of a run, for people, on stdout."""
-        out = Console(highlight=False)
+        """The end of a run."""
+        self._live.stop()
+        if self._json:
+            print(json.dumps({"event": "done", **result.to_json()}), file=self._out, flush=True)
+            return
+        out = Console(file=self._out, highlight=False)
         verdict = {True: ", verified", False: ", found wrong", None: ""}[result.verified]
         out.print(Text(f"{result.status}{verdict}: {result.steps:,} steps in {result.seconds:.1f} s"))
         if result.reason:

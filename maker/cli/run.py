@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 
 import typer
 
@@ -80,7 +82,7 @@ def run(
     """Run TASK; the same command with the same --run-dir goes on where it was."""
     from maker import api
 
-    with Shown(as_json) as shown:
+    with _stdout() as out, Shown(as_json, out) as shown:
         result = api.run(
             task,
             params=_parameters(parameter or []),
@@ -99,11 +101,22 @@ def run(
             on_launch=shown.launch,
             on_progress=shown.progress,
         )
-    if as_json:
-        print(json.dumps({"event": "done", **result.to_json()}), flush=True)
-    else:
         shown.result(result)
     sys.exit(result.exit_code)
+
+
+@contextmanager
+def _stdout() -> Iterator[TextIO]:
+    """The real stdout; whatever else writes there meanwhile (Ray does) goes to stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(kept, "w", encoding="utf-8", closefd=False) as out:
+            yield out
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _parameters(texts: list[str]) -> dict[str, object]:

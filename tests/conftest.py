@@ -1,0 +1,90 @@
+"""Fixtures that several files share: Ray with its token authentication on, and `maker` as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maker.cluster import ray_crew
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Every line of stdout, which must all be JSON."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def done(self) -> dict[str, Any]:
+        last = self.events[-1]
+        assert last["event"] == "done"
+        return last
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "maker", *map(str, words)]
+
+
+class Maker:
+    """The command line, as a user's shell would run it in a folder."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, **environment}
+
+    def __call__(self, *words: object, **environment: str) -> Ended:
+        done = subprocess.run(
+            command(*words),
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> Maker:
+    """Runs without Ray unless told otherwise, so that most tests start in a moment."""
+    environment = {"MAKER_ENGINE": "inline", "COLUMNS": "200"}
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RAY_ADDRESS", "MAKER_MODEL"):
+        os.environ.pop(name, None)
+    return Maker(tmp_path, **environment)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Ray cluster of our own, with a token of its own; ended by its own handle."""
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(tmp_path_factory.mktemp("ray") / "token")
+    ray_crew.settle_environment()
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 * 2**20}
+    )
+    yield cluster.address
+    cluster.shutdown()

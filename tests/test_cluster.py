@@ -1,0 +1,184 @@
+"""On Ray: the same run as without it, workers that die are replaced, older owners are fenced."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import maker as package
+from maker.cluster.coordinator import Progress
+from maker.cluster.lane_worker import LaneWorker, Orders
+from maker.errors import FencedError
+from maker.manifest import Manifest, Source
+from tests.conftest import Ended, Maker
+
+SIM = ("--model", "sim:error=0.01,flags=0.02")
+
+
+def actors() -> list[psutil.Process]:
+    """Lane actors on the cluster that this process started, and no others."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "LaneWorker" in " ".join(child.cmdline())]
+
+
+def test_maker_starts_a_ray_of_its_own_with_authentication_on(maker: Maker) -> None:
+    words = ("run", "hanoi", "-T", "disks=6", "-T", "waypoints=5", *SIM, "--json", "--run-dir", "r")
+    token = maker.folder / "ray" / "token"
+    on_ray = maker(*words, "--engine", "ray", RAY_AUTH_TOKEN_PATH=str(token))
+    assert on_ray.code == 0, on_ray.err
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    inline = maker(*words[:-1], "inline")
+    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified", "result")
+    assert {name: on_ray.done[name] for name in same} == {name: inline.done[name] for name in same}
+
+
+@pytest.fixture
+def on_ray(maker: Maker, ray_cluster: str) -> Maker:
+    return Maker(
+        maker.folder,
+        MAKER_ENGINE="ray",
+        RAY_ADDRESS=ray_cluster,
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN_PATH=os.environ["RAY_AUTH_TOKEN_PATH"],
+    )
+
+
+def test_killed_actors_are_replaced_and_no_step_is_decided_twice(on_ray: Maker) -> None:
+    slow = ("--model", "sim:error=0.01,flags=0.02,latency=10ms")
+    words = ("run", "hanoi", "-T", "disks=8", "-T", "waypoints=4", "--workers", 2, "--json")
+    process = on_ray.start(*words, *slow, "--run-dir", "killed")
+    for kill in range(2):
+        wait_for(lambda count=20 * (kill + 1): steps_written(on_ray.folder / "killed") > count)
+        for actor in actors():
+            actor.send_signal(signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    ended = Ended(process.returncode, out, err)
+    assert ended.code == 0, err
+    assert ended.done["lost_workers"] >= 2
+    straight = on_ray(*words, *SIM, "--run-dir", "straight").done
+    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
+    assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}
+
+
+def steps_written(run: Path) -> int:
+    return sum(chunk.read_bytes().count(b'"kind":"decision"') for chunk in run.glob("lanes/*/*.jsonl"))
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_users_own_files_run_on_ray(on_ray: Maker) -> None:
+    from tests.test_cli import TORN
+
+    (on_ray.folder / "torn.py").write_text(TORN)
+    ended = on_ray("run", "torn.py:Torn", "--model", "torn.py:Even", "--max-samples", 8, "--json")
+    assert (ended.code, ended.done["parked"], ended.done["steps"]) == (3, 1, 10)
+
+
+def test_a_ray_that_is_not_there_is_said_in_one_line(maker: Maker) -> None:
+    ended = maker("run", "hanoi", *SIM, "--engine", "ray", "--address", "127.0.0.1:1")
+    assert ended.code == 1
+    assert "Ray at 127.0.0.1:1 cannot be joined" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def manifest(disks: int, waypoints: int = 1) -> Manifest:
+    source = Source(spec="hanoi", sha256="")
+    return Manifest(
+        run="r",
+        maker="0",
+        task=source,
+        parameters={"disks": disks, "waypoints": waypoints},
+        models=[Source(spec="sim:latency=2ms", sha256="")],
+        voter="ahead_by_k:k=3",
+        red_flags="truncated",
+        seed=0,
+        max_samples=100,
+    )
+
+
+def test_an_owner_that_was_overtaken_stops_and_the_newer_one_is_not_disturbed(tmp_path: Path) -> None:
+    orders = Orders(manifest(7), str(tmp_path), "0000")
+    segment = next(iter(package_task().segments()))
+
+    async def race() -> tuple[object, int]:
+        old = LaneWorker(orders)
+        await old.start()
+        await old.exchange([segment], 0.1)
+        new = LaneWorker(orders)
+        report = await new.start()
+        assert report.going == (segment.id,)
+        for _ in range(40):
+            overtaken = await old.exchange([], 0.1)
+            if overtaken.error:
+                break
+        while (await new.exchange([], 0.2)).going:
+            pass
+        ended = await new.stop()
+        return overtaken.error, ended.totals.steps
+
+    error, steps = asyncio.run(race())
+    assert isinstance(error, FencedError)
+    assert steps == 127
+
+
+def package_task():
+    from maker.decomposers.hanoi import Hanoi
+
+    return Hanoi(7)
+
+
+def test_a_worker_count_may_change_from_one_command_to_the_next(maker: Maker) -> None:
+    words = ("run", "hanoi", "-T", "disks=8", "-T", "waypoints=9", "--run-dir", "r", "--json")
+    slow = ("--model", "sim:error=0.01,latency=4ms")
+    process = maker.start(*words, *slow, "--workers", 4)
+    wait_for(lambda: steps_written(maker.folder / "r") > 40)
+    process.kill()
+    process.communicate()
+    ended = maker(*words, *slow, "--workers", 1)
+    assert (ended.code, ended.done["steps"]) == (0, 255)
+
+
+def test_the_api_runs_a_task_and_returns_a_typed_result(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    result = package.run(
+        "hanoi",
+        params={"disks": 5},
+        model="sim:error=0.05",
+        k=3,
+        engine="inline",
+        run_dir=tmp_path / "r",
+        on_progress=seen.append,
+    )
+    assert (result.status, result.exit_code, result.verified, result.steps) == ("done", 0, True, 31)
+    assert seen[-1].totals.steps == 31
+    assert seen[-1].expected == 31
+
+
+def test_the_api_takes_classes_and_works_off_the_main_thread(tmp_path: Path) -> None:
+    from maker.decomposers.hanoi import Hanoi
+    from maker.workers.simulated import Simulated
+
+    results = []
+
+    def go() -> None:
+        results.append(
+            package.run(Hanoi, params={"disks": 4}, model=Simulated, engine="inline", run_dir=tmp_path / "r")
+        )
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join()
+    assert results[0].status == "done"
