@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,9 +123,7 @@ def run(
 async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
     """Every end of a coordinator as a result."""
     finish = partial(_result, coordinator, directory)
-    me = asyncio.current_task()
-    assert me is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    _stop_on_sigterm()
     try:
         await coordinator.run()
     except BlockedError as error:
@@ -142,6 +141,13 @@ async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
         where = f"{first.segment}:{first.index}"
         return finish("parked", f"{len(coordinator.parked)} parked; the first is {where}: {first.reason}")
     return _judged(coordinator, directory)
+
+
+def _stop_on_sigterm() -> None:
+    """As on Ctrl-C, which asyncio sees to: the current task is cancelled and lets go in order."""
+    me = asyncio.current_task()
+    if me is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
 
 
 def _judged(coordinator: Coordinator, directory: RunDirectory) -> RunResult:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from maker.cluster import ray_crew
+from tests.support import ROOT
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,29 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     yield cluster.address
     cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real llama-server, a process of its own, that serves the shipped weights.
+
+    They are written as GGUF just now. A request may ask for up to 12 choices.
+    """
+    folder = tmp_path_factory.mktemp("gguf")
+    made = folder / "hanoi.gguf"
+    subprocess.run([sys.executable, "-m", "training.gguf_export", made], check=True, cwd=ROOT)
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, ROOT / "tests" / "llama_server.py", made, "0", "12"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        ready, _, address = process.stdout.readline().partition(" ")
+        assert ready == "ready", (folder / "server.log").read_text()
+        yield address.strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from maker.decomposers.hanoi import Hanoi, path
 from maker.nouns import Message, Prompt, Step
@@ -20,31 +15,8 @@ from maker.workers.embedded import tokenizer as t
 from maker.workers.embedded.drawing import Asked, Draw, Drawing
 from maker.workers.embedded.transformer import CONTEXT
 
-SERVER = Path(__file__).with_name("llama_server.py")
 EXACT = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 """Without these llama.cpp cuts the tail of the distribution."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address; the weights it serves were written by training/gguf_export.py just now."""
-    folder = tmp_path_factory.mktemp("gguf")
-    made = folder / "hanoi.gguf"
-    subprocess.run(
-        [sys.executable, "-m", "training.gguf_export", str(made)], check=True, cwd=SERVER.parent.parent
-    )
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(SERVER), str(made), "0", "3"], stdout=subprocess.PIPE, stderr=log, text=True
-        )
-    try:
-        assert process.stdout is not None
-        ready, _, address = process.stdout.readline().partition(" ")
-        assert ready == "ready", (folder / "server.log").read_text()
-        yield address.strip()
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 def asked(server: str, messages: tuple[Message, ...], **more: Any) -> Any:
@@ -74,17 +46,17 @@ def greedy(prompt: Prompt) -> str:
     return t.decode(one.draws[0].tokens[:-1])
 
 
-def test_llama_server_answers_as_numpy_does(server: str) -> None:
+def test_llama_server_answers_as_numpy_does(llama_server: str) -> None:
     for disks, prompt in prompts(20):
-        answer = asked(server, prompt.messages, temperature=0)
+        answer = asked(llama_server, prompt.messages, temperature=0)
         assert answer["choices"][0]["message"]["content"] == greedy(prompt)
         assert answer["choices"][0]["finish_reason"] == "stop"
         assert answer["usage"]["prompt_tokens"] == len(t.template(prompt.messages)) <= disks + 10
         assert answer["usage"]["completion_tokens"] == disks + 9
 
 
-def test_three_choices_of_one_request_differ_at_a_high_temperature(server: str) -> None:
+def test_three_choices_of_one_request_differ_at_a_high_temperature(llama_server: str) -> None:
     _, prompt = next(prompts(1))
-    answers = [asked(server, prompt.messages, temperature=3.0, n=3, seed=seed) for seed in range(5)]
+    answers = [asked(llama_server, prompt.messages, temperature=3.0, n=3, seed=seed) for seed in range(5)]
     assert all(len(answer["choices"]) == 3 for answer in answers)
     assert len({choice["message"]["content"] for answer in answers for choice in answer["choices"]}) > 3

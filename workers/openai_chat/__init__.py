@@ -20,6 +20,7 @@ from openai import AsyncOpenAI
 from maker.errors import BlockedError, UsageError
 from maker.model import Request
 from maker.nouns import Json, Message, Prompt, Sample, Seat
+from maker.options import Seconds
 from maker.workers.openai_chat import wire
 from maker.workers.openai_chat.endpoint import Endpoint, endpoint, open_client
 from maker.workers.openai_chat.patience import retrying
@@ -66,11 +67,11 @@ class OpenAIChat:
     logprobs: bool = False
     send_seed: bool = False
     """Send each seat's seed, and so one request per sample."""
-    give_up_after: float = 600.0
+    give_up_after: Seconds = 600.0
     """Seconds that one request waits through faults, after which the run is blocked."""
-    timeout: float = 120.0
+    timeout: Seconds = 120.0
     """Seconds for one try, from the connection to the last byte."""
-    max_retry_after: float = 60.0
+    max_retry_after: Seconds = 60.0
     """Longest Retry-After, in seconds, that is honoured."""
     max_concurrency: int = 64
     """Requests at one time."""
@@ -104,18 +105,26 @@ class OpenAIChat:
     async def draw(self, request: Request) -> AsyncGenerator[Sample, None]:
         """Fill every seat: those of equal temperature and variant by one request, where that works.
 
-        Samples that are still under way when another request is blocked are lost, and paid.
+        When a request is blocked, the samples of those under way still come before BlockedError does.
         """
+        refused: BlockedError | None = None
         tasks = {asyncio.create_task(self._fill(request, g)) for g in self._groups(request.seats)}
         try:
             while tasks:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda task: task.exception() is not None):
-                    samples, left = task.result()
+                for task in done:
                     tasks.remove(task)
-                    tasks |= {asyncio.create_task(self._fill(request, g)) for g in self._groups(left)}
+                    try:
+                        samples, left = task.result()
+                    except BlockedError as error:
+                        refused = error
+                        continue
                     for sample in samples:
                         yield sample
+                    if not refused:
+                        tasks |= {asyncio.create_task(self._fill(request, g)) for g in self._groups(left)}
+            if refused:
+                raise refused
         finally:
             for task in tasks:
                 task.cancel()
