@@ -1,4 +1,4 @@
-"""The shipped weights in llama.cpp: a real llama-server, as a process of its own, says what numpy says."""
+"""The training data is the referee's truth, and a real llama-server with our weights says what numpy says."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from maker.decomposers.hanoi import Hanoi, path
+import numpy as np
+import pytest
+
+from maker.decomposers.hanoi import Hanoi, path, wording
 from maker.nouns import Message, Prompt, Step
 from maker.workers.embedded import load
 from maker.workers.embedded import tokenizer as t
 from maker.workers.embedded.drawing import Asked, Draw, Drawing
 from maker.workers.embedded.transformer import CONTEXT
+from training import data
 
 EXACT = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 """Without these llama.cpp cuts the tail of the distribution."""
@@ -60,3 +64,35 @@ def test_three_choices_of_one_request_differ_at_a_high_temperature(llama_server:
     answers = [asked(llama_server, prompt.messages, temperature=3.0, n=3, seed=seed) for seed in range(5)]
     assert all(len(answer["choices"]) == 3 for answer in answers)
     assert len({choice["message"]["content"] for answer in answers for choice in answer["choices"]}) > 3
+
+
+# -- the data it was trained on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["path", "uniform", "sticky"])
+@pytest.mark.parametrize("disks", [1, 2, 3, 7, 20])
+def test_a_training_row_is_the_question_and_the_fixed_rules_answer(kind: str, disks: int) -> None:
+    steps = data.draw(np.random.default_rng(disks), kind, disks, 40)
+    for row, where, move in zip(data.rows(steps), steps.pegs, steps.previous.tolist(), strict=True):
+        pegs = [[disk for disk in range(disks, 0, -1) if where[disk - 1] == peg] for peg in range(3)]
+        previous = move if move[0] else None
+        prompt = t.template((Message("user", wording.question(disks, pegs, previous)),))
+        right = path.next_move(pegs, previous)
+        answer = t.encode(wording.write(right, path.apply(pegs, right)))
+        assert row[row != t.PAD].tolist() == [*prompt, *answer, t.EOS]
+
+
+def test_path_steps_are_those_of_the_closed_form() -> None:
+    for disks in range(1, 9):
+        steps = data.path(disks, np.arange(2**disks - 1))
+        for moves in range(2**disks - 1):
+            where = {disk: peg for peg, held in enumerate(path.pegs_after(disks, moves)) for disk in held}
+            assert steps.pegs[moves].tolist() == [where[disk] for disk in range(1, disks + 1)]
+            assert steps.previous[moves].tolist() == (path.move_number(disks, moves) or [0, 0, 0])
+
+
+def test_no_training_batch_holds_a_held_out_state_and_about_2_percent_are_held_out() -> None:
+    rng = np.random.default_rng(1)
+    assert not any(data.held_out(steps).any() for steps in data.batch_of_steps(rng, 20_000, 20, 0.5))
+    share = data.held_out(data.uniform(rng, 14, 50_000)).mean()
+    assert 0.015 < share < 0.025

@@ -48,7 +48,6 @@ PHASES = (
     Phase("main", 11000, 3e-3, 0.45, curriculum=True),
     Phase("mined1", 1800, 6e-4, 0.45, hard_share=0.4),
     Phase("mined2", 1500, 5e-4, 0.6, hard_share=0.4),
-    Phase("mined3", 1500, 4e-4, 0.6, hard_share=0.4),
 )
 
 

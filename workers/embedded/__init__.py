@@ -31,10 +31,10 @@ def load() -> Transformer:
 
 
 class Embedded:
-    """`--model embedded` or `--model embedded:temperature=1.5`.
+    """`--model embedded` or `--model embedded:temperature=2.0`.
 
-    temperature: 0 or more; 0 takes the likeliest token. At 1.0 few answers are wrong, at 1.5 enough to
-    make a single vote fail.
+    temperature: 0 or more; 0 takes the likeliest token. At 1.0 hardly an answer is wrong; from 2.0 on
+    enough are to make runs without voting fail (docs/embedded-model.md has the rates).
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
