@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+import structlog
+
 from maker.cluster.crew import Crew, Worker, WorkerLostError
 from maker.cluster.lane_worker import Orders, Report
-from maker.errors import MakerError
+from maker.errors import MakerError, inert
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
 from maker.task import Task
 from maker.totals import Totals
+
+log = structlog.get_logger("maker")
 
 REPORT_SECONDS = 1.0
 """How often a worker reports while nothing ends."""
@@ -157,6 +161,7 @@ class Coordinator:
     def _lose(self, lane: str, error: WorkerLostError) -> None:
         self.lost_workers += 1
         self._losses[lane] += 1
+        log.warning("worker_lost", lane=lane, in_a_row=self._losses[lane], reason=inert(error))
         if self._losses[lane] > MAX_LOSSES:
             raise MakerError(f"lane {lane} lost {MAX_LOSSES + 1} workers in a row without a step: {error}")
         self._schedule.lost(lane)

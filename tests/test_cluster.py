@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -63,6 +64,9 @@ def test_killed_actors_are_replaced_and_no_step_is_decided_twice(on_ray: Maker) 
     ended = Ended(process.returncode, out, err)
     assert ended.code == 0, err
     assert ended.done["lost_workers"] >= 2
+    lost = [json.loads(line) for line in err.splitlines() if line.startswith("{") and "worker_lost" in line]
+    assert {event["lane"] for event in lost} <= {"0000", "0001"}
+    assert len(lost) == ended.done["lost_workers"]
     straight = on_ray(*words, *SIM, "--run-dir", "straight").done
     same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
     assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}

@@ -4,10 +4,12 @@ end on stdout."""
 from __future__ import annotations
 
 import json
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+import structlog
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -37,6 +39,7 @@ class Shown:
     def __enter__(self) -> Self:
         if self._at_terminal:
             self._live.start()
+        _log_to_stderr(self._json)
         return self
 
     def __exit__(
@@ -100,6 +103,19 @@ class Shown:
         if progress.expected and rate > 0 and now - began > 0.5:
             shown.append(("ETA", _duration((progress.expected - totals.steps) / rate)))
         return shown
+
+
+def _log_to_stderr(as_json: bool) -> None:
+    """Events of the run (a lost worker) as lines for people, or as JSON."""
+    shape = structlog.processors.JSONRenderer() if as_json else structlog.processors.LogfmtRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            shape,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:

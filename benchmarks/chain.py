@@ -1,0 +1,120 @@
+"""What the machinery costs per step, beside the paper's loop written plainly: `python -m benchmarks.chain`.
+
+All with the simulated model at zero latency (p = .998, k = 3, 12 disks), so that only our own work is
+left; medians of five runs in one process, CPU seconds. `serial` is Algorithms 1-3, one draw at a time, with
+no journal; `chain` adds the pure machine, `engine` the event loop, `journal` the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from benchmarks.record import keep
+from maker.chain import Chain, Draw, Finish
+from maker.decomposers.hanoi import Hanoi
+from maker.engine import Engine
+from maker.journal import Lane
+from maker.nouns import Sample, Seat, Step
+from maker.panel import Member, Panel
+from maker.records import Record
+from maker.task import Task
+from maker.totals import Totals
+from maker.voters import AheadByK, Truncated
+from maker.workers.simulated import Simulated
+
+DISKS, K = 12, 3
+TASK = Hanoi(DISKS)
+MODEL = Simulated(TASK, error=0.002)
+PANEL = Panel(AheadByK(K), (Member("sim", (None, None)),), Truncated(), seed=1)
+
+
+class Nowhere:
+    """A journal that keeps nothing."""
+
+    def append(self, record: Record) -> None:
+        pass
+
+
+def main() -> None:
+    ways: dict[str, Callable[[], None]] = {
+        "serial": serial,
+        "chain": chain,
+        "engine": engine,
+        "journal": journal,
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(5):
+        for name, way in ways.items():
+            began = time.process_time()
+            way()
+            times[name].append((time.process_time() - began) / TASK.steps * 1e6)
+    base = median(times["serial"])
+    rows = [
+        {
+            "way": name,
+            "us/step": round(median(spent), 1),
+            "min": round(min(spent), 1),
+            "max": round(max(spent), 1),
+            "x serial": round(median(spent) / base, 2),
+        }
+        for name, spent in times.items()
+    ]
+    keep("chain", rows, "python -m benchmarks.chain")
+
+
+def serial() -> None:
+    """The paper's Algorithms 1-3, as a script would have them."""
+    step = Step("0", 0, next(iter(TASK.segments())).state)
+    while TASK.prompt(step):
+        votes: Counter[str] = Counter()
+        answers, draw = {}, 0
+        while True:
+            text = MODEL._draw(step, Seat(draw, "sim", None, draw + 1000 * step.index), 0.002).text
+            answer = TASK.parse(step, text)
+            draw += 1
+            votes[str(answer)] += 1
+            answers[str(answer)] = answer
+            (leader, top), *rest = votes.most_common(2)
+            if top >= K + (rest[0][1] if rest else 0):
+                break
+        step = Step("0", step.index + 1, TASK.advance(step, answers[leader]))
+
+
+def chain() -> None:
+    machine = Chain(Task(TASK, "hanoi"), PANEL, next(iter(TASK.segments())))
+    wishes = machine.start()
+    while True:
+        seats = [(w.step, s) for w in wishes if isinstance(w, Draw) for s in w.seats]
+        if any(isinstance(wish, Finish) for wish in wishes):
+            return
+        wishes = [w for step, seat in seats for w in machine.receive(drawn(step, seat))]
+
+
+def drawn(step: Step, seat: Seat) -> Sample:
+    return MODEL._draw(step, seat, 0.002)
+
+
+def engine() -> None:
+    asyncio.run(run(Engine({"sim": MODEL}, Nowhere(), Totals())))
+
+
+def journal() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        lane = Lane.claim(Path(folder), "r")
+        asyncio.run(run(Engine({"sim": MODEL}, lane, Totals())))
+        lane.close()
+
+
+async def run(engine: Engine) -> None:
+    machine = Chain(Task(TASK, "hanoi"), PANEL, next(iter(TASK.segments())))
+    await engine.run(machine, machine.start())
+
+
+if __name__ == "__main__":
+    main()
