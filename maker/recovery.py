@@ -23,7 +23,7 @@ class _Open:
     samples: list[records.SampleRecord] = field(default_factory=list)
     """Of the head, in the order in which they came."""
     park: Record | None = None
-    """The last one written for the head."""
+    """The last one written."""
 
 
 class Recovery:
@@ -67,7 +67,6 @@ class Recovery:
         segment = self._open[record["segment"]]
         segment.chain.restore(records.to_decision(record))
         segment.samples.clear()
-        segment.park = None
 
     def _samples(self, segment: _Open) -> list[Sample]:
         head = (segment.chain.step.index, segment.chain.state)

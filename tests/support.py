@@ -30,6 +30,8 @@ class Spell:
     def parse(self, step: Step, text: str) -> Json:
         if text == "?":
             raise RedFlag("malformed")
+        if text == "die":
+            raise SystemExit
         if text == "boom":
             raise ValueError("the parser is broken \x1b[31m")
         return text

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.errors import IncompatibleResumeError
-from maker.nouns import Decision, Sample, Seat, Segment, Step
+from maker.nouns import Decision, Json, Sample, Seat, Segment, Step
+from maker.task import Task
 from maker.voters import AheadByK
-from tests.support import draws, drive, panel, sample, task
+from tests.support import Spell, draws, drive, panel, sample, task
 
 SEGMENT = Segment("s0", [])
 
@@ -173,3 +174,13 @@ def test_equal_texts_of_a_step_are_parsed_once() -> None:
     subject.read = lambda step, text: calls.append(text) or read(step, text)
     drive(chain, lambda step, seat: "a")
     assert calls == ["a"]
+
+
+def test_equal_texts_of_different_steps_are_parsed_anew() -> None:
+    class Numbered(Spell):
+        def parse(self, step: Step, text: str) -> Json:
+            return f"{text}{step.index}"
+
+    *committed, end = drive(Chain(Task(Numbered(3), "n"), panel(), SEGMENT), lambda step, seat: "a")
+    assert [c.decision.answer for c in committed if isinstance(c, Commit)] == ["a0", "a1", "a2"]
+    assert isinstance(end, Finish)

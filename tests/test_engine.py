@@ -145,9 +145,33 @@ def test_a_larger_cap_resolves_a_parked_step_with_the_samples_it_has(tmp_path: P
 
 
 def test_a_response_that_kills_the_parser_is_written_before_it_does(tmp_path: Path) -> None:
-    ended, _ = run(tmp_path, Scripted(lambda request, seat: "boom"))
-    assert isinstance(ended, Park)
-    assert next(r["text"] for r in journal.read(tmp_path, ("sample",))) == "boom"
+    with pytest.raises(SystemExit):
+        run(tmp_path, Scripted(lambda request, seat: "die"))
+    assert [record["text"] for record in journal.read(tmp_path, ("sample",))] == ["die"]
+
+
+def test_when_one_draw_is_blocked_what_else_is_under_way_is_still_written(tmp_path: Path) -> None:
+    class HalfGone(Scripted):
+        async def draw(self, request: Request) -> AsyncIterator[Sample]:
+            if request.seats[0].draw > 0:
+                raise BlockedError("gone")
+            yield sample(request.seats[0], "?")
+            await asyncio.sleep(0.1)
+            for seat in request.seats[1:]:
+                yield sample(seat, "a")
+
+    with pytest.raises(BlockedError):
+        run(tmp_path, HalfGone(lambda request, seat: "a"))
+    assert [record["draw"] for record in journal.read(tmp_path, ("sample",))] == [0, 1, 2]
+
+
+def test_of_decided_steps_a_recovery_keeps_nothing(tmp_path: Path) -> None:
+    run(tmp_path, Scripted(lambda request, seat: "ab"[seat.draw % 2 * (request.step.index == 3)]), k=2, cap=4)
+    recovery = Recovery(task(4), panel(AheadByK(2), 4))
+    for record in journal.read(tmp_path):
+        recovery.fold(record)
+    assert recovery.totals.samples == 3 * 2 + 4
+    assert len(recovery._open["s0"].samples) == 4
 
 
 def test_cancelling_a_run_keeps_what_has_come_in(tmp_path: Path) -> None:

@@ -117,12 +117,13 @@ def test_what_an_older_owner_appends_after_a_takeover_is_ignored(folder: Path) -
 
 def test_an_owner_that_was_overtaken_before_its_first_line_is_ignored(folder: Path) -> None:
     write(folder)
-    (folder / "claims" / "000003").touch()
-    with pytest.raises(FencedError):
-        Lane(folder, "r", 2)
+    (folder / "claims" / "000002").touch()
     newest = Lane.claim(folder, "r")
     newest.append(RECORDS[0])
-    assert list(journal.read(folder)) == [*RECORDS, RECORDS[0]]
+    with pytest.raises(FencedError, match="epoch 3 has taken over from epoch 2"):
+        Lane(folder, "r", epoch=2)
+    newest.append(RECORDS[1])
+    assert list(journal.read(folder)) == [*RECORDS, *RECORDS[:2]]
 
 
 def decisions() -> Iterator[Decision]:

@@ -68,7 +68,7 @@ class World:
 
     def report(self, lane: str) -> None:
         written = self.journal.setdefault(lane, set())
-        if self.alive[lane]:
+        if self.alive[lane] and self.random.random() < 0.7:  # else they came after the report was made
             written.update(self.orders[lane])
             self.orders[lane].clear()
         ended = [name for name in sorted(written) if self.alive[lane] and self.random.random() < 0.5]

@@ -33,6 +33,11 @@ def main() -> None:
     except MakerError as error:
         print(f"maker: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("maker."):
+            raise
+        print(f"maker: {error.name} is missing from this installation: run `maker doctor`", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
