@@ -6,7 +6,7 @@ export UV_LINK_MODE = copy
 export UV_PYTHON_DOWNLOADS = never
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The demo's temperature and seed: a single vote a step fails there, a lead of 4 succeeds.
-DEMO = hanoi -T disks=10 --model embedded:temperature=1.5 --seed 1
+DEMO = hanoi -T disks=10 --model embedded:temperature=2.0 --seed 3
 
 .PHONY: help demo demo-k1 test test-slow lint check bench lock wheel clean
 

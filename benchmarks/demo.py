@@ -16,7 +16,7 @@ from benchmarks.record import keep
 
 
 def main() -> None:
-    temperature = sys.argv[1] if len(sys.argv) > 1 else "1.5"
+    temperature = sys.argv[1] if len(sys.argv) > 1 else "2.0"
     seeds = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     rows = [measure(temperature, seeds, k) for k in (1, 3, 4)]
     keep(f"demo-{temperature}", rows, f"python -m benchmarks.demo {temperature} {seeds}")
@@ -28,6 +28,8 @@ def measure(temperature: str, seeds: int, k: int) -> dict[str, Any]:
     return {
         "k": k,
         "verified": f"{sum(result.verified is True for result in results)} of {seeds}",
+        "found wrong": sum(result.verified is False for result in results),
+        "parked": sum(result.status == "parked" for result in results),
         "votes/step": round(median(result.votes / result.steps for result in full), 3) if full else "-",
         "flags/step": round(median(result.flagged / result.steps for result in full), 4) if full else "-",
         "contested": median(result.contested for result in full) if full else "-",

@@ -1,7 +1,7 @@
 """Maker: LLM tasks of up to millions of dependent steps without a wrong one.
 
     import maker
-    result = maker.run("hanoi", params={"disks": 10}, model="embedded:temperature=1.5", k=3)
+    result = maker.run("hanoi", params={"disks": 10}, model="embedded:temperature=2.0", k=3)
 
 The names below are what a plug-in's author needs; `run` is loaded when it is first used.
 Read next: `nouns.py`.

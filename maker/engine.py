@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from maker import records
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
-from maker.errors import BlockedError, MakerError, inert
+from maker.errors import BlockedError, inert
 from maker.journal import Journal
 from maker.model import Model, Request
 from maker.nouns import Sample
@@ -93,7 +93,7 @@ class _Drive:
         if isinstance(event, Sample):
             self._write_sample(event)
             return self.chain.receive(event)
-        if isinstance(event, MakerError):
+        if isinstance(event, BlockedError):
             raise event
         return self.chain.fail(f"the model raised {type(event).__name__}: {inert(event)}")
 

@@ -8,8 +8,6 @@ import pytest
 
 import maker
 
-LONG = [pytest.param(disks, marks=pytest.mark.slow) for disks in (11, 12)]
-
 
 @pytest.mark.parametrize("disks", range(1, 13))
 def test_the_simulated_model_solves_odd_and_even_disks(tmp_path: Path, disks: int) -> None:
@@ -17,7 +15,7 @@ def test_the_simulated_model_solves_odd_and_even_disks(tmp_path: Path, disks: in
     assert (result.status, result.verified, result.steps) == ("done", True, 2**disks - 1)
 
 
-@pytest.mark.parametrize("disks", [*range(1, 11), *LONG])
+@pytest.mark.parametrize("disks", range(1, 13))
 def test_the_embedded_model_solves_odd_and_even_disks(tmp_path: Path, disks: int) -> None:
     result = run(tmp_path, disks, "embedded", k=4)
     assert (result.status, result.verified, result.steps) == ("done", True, 2**disks - 1)

@@ -11,11 +11,13 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
+from itertools import islice
 from time import perf_counter
 
 from maker.errors import UsageError
 from maker.model import Request
-from maker.nouns import Sample, Seat
+from maker.nouns import Sample, Seat, Step
+from maker.task import Decomposer
 from maker.workers.embedded import tokenizer, weights
 from maker.workers.embedded.drawing import Asked, Draw, Drawing
 from maker.workers.embedded.transformer import CONTEXT, Transformer
@@ -34,10 +36,11 @@ class Embedded:
     """`--model embedded` or `--model embedded:temperature=2.0`.
 
     temperature: 0 or more; 0 takes the likeliest token. At 1.0 hardly an answer is wrong; from 2.0 on
-    enough are to make runs without voting fail (docs/embedded-model.md has the rates).
+    enough are to make runs without voting fail (docs/embedded-model.md has the rates). task: given by
+    Maker; one that the model does not know is refused before anything is drawn.
     """
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(self, temperature: float = 1.0, task: Decomposer | None = None) -> None:
         if not (isinstance(temperature, int | float) and math.isfinite(temperature) and temperature >= 0):
             raise UsageError(
                 f"embedded: temperature={temperature!r}, expected a number from 0 up, such as 1.5"
@@ -46,6 +49,8 @@ class Embedded:
         self.temperatures: tuple[float | None, float | None] = (float(temperature), float(temperature))
         self._temperature = float(temperature)
         self._transformer = load()
+        if task is not None:
+            _try(task)
         self._waiting: list[tuple[Asked, asyncio.Future[None]]] = []
 
     async def draw(self, request: Request) -> AsyncIterator[Sample]:
@@ -108,6 +113,14 @@ class Embedded:
                 model="embedded",
                 logprob=draw.logprob,
             )
+
+
+def _try(task: Decomposer) -> None:
+    """UsageError if even the first question of a task is none that this model can read."""
+    for segment in islice(task.segments(), 1):
+        prompt = task.prompt(Step(segment.id, 0, segment.state))
+        if prompt is not None:
+            tokenizer.template(prompt.messages)
 
 
 def _text(draw: Draw, stops: tuple[str, ...]) -> tuple[str, bool]:
