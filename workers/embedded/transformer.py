@@ -21,6 +21,8 @@ CONTEXT = 64
 """Most tokens that a prompt and its response may have together."""
 _ROOM = 2 * CONTEXT  # padding behind a short row may reach past the context
 _EPSILON, _THETA = 1e-5, 10000.0
+_ALONE = 1 << 18
+"""Multiplications up to which OpenBLAS keeps to one thread."""
 
 
 class Cache:
@@ -61,21 +63,30 @@ class Transformer:
         rows, cos, sin = np.arange(len(tokens))[:, None], self._cos[at], self._sin[at]
         x: Array = self._embed[tokens]
         for layer in range(self.layers):
-            made = _normal(x) @ self._qkv[layer]
+            made = _times(_normal(x), self._qkv[layer])
             turned = made[..., : 3 * WIDTH] * cos
             turned[..., : 2 * WIDTH] += made[..., 3 * WIDTH :] * sin
             past = cache.layer(layer)[: len(tokens)]
             past[rows, at] = turned[..., WIDTH:]
-            x = x + _attend(turned[..., :WIDTH], past[:, :seen], mask) @ self._out[layer]
-            x += _gated(_normal(x) @ self._gate_up[layer]) @ self._down[layer]
+            x = x + _times(_attend(turned[..., :WIDTH], past[:, :seen], mask), self._out[layer])
+            x += _times(_gated(_times(_normal(x), self._gate_up[layer])), self._down[layer])
         return _normal(x)
 
     def logits(self, hidden: Array) -> Array:
-        made: Array = hidden @ self._head
-        return made
+        return _times(hidden, self._head)
 
 
 # -- one layer's sums ----------------------------------------------------------------------------------
+
+
+def _times(x: Array, matrix: Array) -> Array:
+    """The product, in pieces that OpenBLAS does not share out: its threads spin, and starve on a busy machine."""
+    flat = x.reshape(-1, x.shape[-1])
+    made = np.empty((len(flat), matrix.shape[1]), np.float32)
+    piece = _ALONE // matrix.size
+    for at in range(0, len(flat), piece):
+        np.matmul(flat[at : at + piece], matrix, out=made[at : at + piece])
+    return made.reshape(*x.shape[:-1], matrix.shape[1])
 
 
 def _normal(x: Array) -> Array:
