@@ -80,7 +80,7 @@ class Transformer:
 
 
 def _times(x: Array, matrix: Array) -> Array:
-    """The product, in pieces that OpenBLAS does not share out: its threads spin, and starve on a busy machine."""
+    """The product, in pieces that OpenBLAS does not share out: its threads starve on a busy machine."""
     flat = x.reshape(-1, x.shape[-1])
     made = np.empty((len(flat), matrix.shape[1]), np.float32)
     piece = _ALONE // matrix.size
