@@ -68,7 +68,7 @@ wheel: .venv/dev
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
 lock: .venv/uv
 	$(COMPILE) pyproject.toml --output-file requirements/run.txt
-	echo 'hatchling>=1.27,<2' | $(COMPILE) - --output-file requirements/build.txt
+	printf 'hatchling>=1.27,<2\neditables>=0.5,<1\n' | $(COMPILE) - --output-file requirements/build.txt
 	echo 'uv>=0.9,<1' | $(COMPILE) - --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 
