@@ -23,11 +23,14 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 8.0
 """Seconds between tries: doubled from the first to the longest, then shortened by up to half."""
 
+SHORTEST_TRY = 1.0
+"""Seconds that a last try has, or a tenth of the patience: one cut off at once would hide the real fault."""
+
 
 def retrying(patience: float, max_retry_after: float) -> AsyncRetrying:
     """Calls until something other than a Fault comes, or `patience` seconds are over."""
     return AsyncRetrying(
-        stop=stop_before_delay(patience),
+        stop=stop_before_delay(patience - min(SHORTEST_TRY, patience / 10)),
         wait=_pause(max_retry_after),
         retry=retry_if_result(_is_fault),
         retry_error_callback=_last,
