@@ -253,6 +253,15 @@ def test_other_voters_and_flags_are_named_on_the_command_line(maker: Maker) -> N
     assert flagged.done["parked"] == 1
 
 
+def test_two_models_are_a_panel_drawn_in_turn(maker: Maker) -> None:
+    words = ("run", "hanoi", "-T", "disks=4", "--model", "sim:error=0.1", "--model", "embedded", "--k", 4)
+    assert maker(*words, "--run-dir", "r", "--json").done["verified"] is True
+    [chunk] = (maker.folder / "r").glob("lanes/*/*.jsonl")
+    samples = [json.loads(line) for line in chunk.read_text().splitlines()]
+    models = {(s["draw"] % 2, s["model"]) for s in samples if s["kind"] == "sample"}
+    assert models == {(0, "sim"), (1, "embedded")}
+
+
 def test_models_are_listed(maker: Maker) -> None:
     names = {line["name"] for line in maker("models", "--json").events}
     assert {"embedded", "openai", "sim"} <= names
