@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from pathlib import Path
 
 import pytest
 
-from maker.decomposers.hanoi import Hanoi, path, wording
-from maker.model import Request
-from maker.nouns import Message, Prompt, Seat, Step
-from maker.workers.embedded import Embedded
+from maker.decomposers.hanoi import path, wording
+from maker.nouns import Message
+from maker.workers.embedded import load, tokenizer
+from maker.workers.embedded.drawing import Asked, Draw, Drawing
+from maker.workers.embedded.transformer import CONTEXT
 from tests.conftest import Ended, Maker
 from tests.faultd import Act, Call, Faultd, status
 
@@ -164,7 +164,7 @@ def test_20000_steps_by_llama_server(maker: Maker, llama_server: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_20000_steps_by_a_server_that_ignores_n(maker: Maker) -> None:
-    with Faultd(answer=by_embedded(), n="ignored") as server:
+    with Faultd(answer=by_embedded, n="ignored") as server:
         process = maker.start(
             "run", "hanoi", "--model", "openai:tiny", "--base-url", server.url, "--json", *PART
         )
@@ -176,16 +176,8 @@ def test_20000_steps_by_a_server_that_ignores_n(maker: Maker) -> None:
     assert (done["steps"], done["samples"]) == (20000, answered)
 
 
-def by_embedded():
-    """Answers by the embedded model itself at temperature 1, one choice at a time."""
-    model, step = Embedded(), Step("0", 0, None)
-    rules = Hanoi(15)._rules
-
-    def answer(prompt: str, ordinal: int) -> str:
-        async def one() -> str:
-            request = Request(step, Prompt((rules, Message("user", prompt))), (Seat(0, "m", 1.0, ordinal),))
-            return await anext(sample.text async for sample in model.draw(request))
-
-        return asyncio.new_event_loop().run_until_complete(one())
-
-    return answer
+def by_embedded(prompt: str, ordinal: int) -> str:
+    """The embedded model's own answer at temperature 1."""
+    asked = Asked(tokenizer.template((Message("user", prompt),)), [Draw(1.0, ordinal)], CONTEXT)
+    Drawing(load(), [asked]).run()
+    return tokenizer.decode(asked.draws[0].tokens[:-1])
