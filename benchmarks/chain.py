@@ -19,12 +19,12 @@ from benchmarks.record import keep
 from maker.chain import Chain, Draw, Finish
 from maker.decomposers.hanoi import Hanoi
 from maker.engine import Engine
-from maker.journal import Lane
+from maker.journal import Lane, Page
+from maker.ledger import Ledger
 from maker.nouns import Sample, Seat, Step
 from maker.panel import Member, Panel
 from maker.records import Record
 from maker.task import Task
-from maker.totals import Totals
 from maker.voters import AheadByK, Truncated
 from maker.workers.simulated import Simulated
 
@@ -37,7 +37,12 @@ PANEL = Panel(AheadByK(K), (Member("sim", (None, None)),), Truncated(), seed=1)
 class Nowhere:
     """A journal that keeps nothing."""
 
+    full = False
+
     def append(self, record: Record) -> None:
+        pass
+
+    def turn(self, page: Page) -> None:
         pass
 
 
@@ -101,13 +106,14 @@ def drawn(step: Step, seat: Seat) -> Sample:
 
 
 def engine() -> None:
-    asyncio.run(run(Engine({"sim": MODEL}, Nowhere(), Totals())))
+    asyncio.run(run(Engine({"sim": MODEL}, Nowhere())))
 
 
 def journal() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lane = Lane.claim(Path(folder), "r")
-        asyncio.run(run(Engine({"sim": MODEL}, lane, Totals())))
+        lane.turn(Ledger().page([]))
+        asyncio.run(run(Engine({"sim": MODEL}, lane)))
         lane.close()
 
 

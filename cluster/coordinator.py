@@ -17,7 +17,7 @@ import structlog
 
 from maker.cluster.crew import Crew, Worker, WorkerLostError
 from maker.cluster.lane_worker import Orders, Report
-from maker.errors import MakerError, inert
+from maker.errors import MakerError, PluginError, inert
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
 from maker.task import Task
@@ -74,6 +74,7 @@ class Coordinator:
         self._totals: dict[str, Totals] = {}
         self._assigned: dict[str, list[Segment]] = {}
         self._retired: set[str] = set()
+        self._yielded: set[str] = set()
         self._wake: dict[str, asyncio.Event] = {}
         self._losses: Counter[str] = Counter()
 
@@ -94,6 +95,11 @@ class Coordinator:
                 self._place()
         except BaseExceptionGroup as group:
             raise _worst(group) from None
+        if gone := (self.finals.keys() | self.parked.keys()) - self._yielded:
+            raise PluginError(
+                f"the journal holds segment {min(gone)}, which the task does not give any more: "
+                "segments must be the same each time"
+            )
 
     # -- the shell of the schedule -----------------------------------------------------------------
 
@@ -114,7 +120,10 @@ class Coordinator:
     def _unknown(self) -> Iterator[Segment]:
         """Segments of the task that no lane has had."""
         known = {*self.finals, *self.parked, *(name for names in self._going.values() for name in names)}
-        return (segment for segment in self._segments if segment.id not in known)
+        for segment in self._segments:
+            self._yielded.add(segment.id)
+            if segment.id not in known:
+                yield segment
 
     async def _tend(self, lane: str) -> None:
         """Hire a worker for a lane and look after it until it retires or is lost."""
@@ -126,7 +135,9 @@ class Coordinator:
             self._take(await worker.start())
             while lane not in self._retired:
                 await self._look_after(lane, worker)
-            await worker.stop()
+            last = await worker.stop()
+            if last.error:
+                raise last.error
             self._schedule.left(lane)
         except WorkerLostError as error:
             self._lose(lane, error)

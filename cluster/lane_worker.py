@@ -9,19 +9,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from maker import assembly, journal, records
-from maker.chain import Chain, Finish, Park, Wish
-from maker.engine import Engine
-from maker.errors import MakerError
+import structlog
+
+from maker import assembly, records
+from maker.chain import Chain, Finish, Park
+from maker.engine import Drive, Engine
+from maker.errors import MakerError, inert
 from maker.journal import Lane
 from maker.manifest import Manifest
+from maker.model import Model
 from maker.nouns import Parked, Segment
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
 from maker.totals import Totals
+
+log = structlog.get_logger("maker")
 
 TICK_SECONDS = 0.25
 """Between two looks at whether to sync the journal."""
@@ -72,14 +77,16 @@ class LaneWorker:
         self._panel = assembly.panel(manifest, self._models)
         self._lane = Lane.claim(folder, manifest.run)
         recovery = Recovery(self._task, self._panel)
-        for record in journal.read(folder):
+        header, after = self._lane.last()
+        if header is not None:
+            recovery.load(header)
+        for record in after:
             recovery.fold(record)
-        self._engine = Engine(self._models, self._lane, recovery.totals)
+        self._lane.turn(recovery.ledger.page(recovery.going()))
+        self._engine = Engine(self._models, self._lane, recovery.ledger)
+        self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
-        parked, going = recovery.resume()
-        self._parked += [park.parked for park in parked]
-        for chain, wishes in going:
-            self._run(chain, wishes)
+        self._go_on(recovery)
         self._keeper = asyncio.create_task(self._keep())
         return self._report()
 
@@ -89,7 +96,7 @@ class LaneWorker:
             for segment in segments:
                 self._engine.write(records.from_segment(segment))
                 chain = Chain(self._task, self._panel, segment)
-                self._run(chain, chain.start())
+                self._run(self._engine.begin(chain, chain.start()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), wait)
         return self._report()
@@ -98,21 +105,43 @@ class LaneWorker:
         """End what is under way, make the lane durable and let go of it."""
         self._keeper.cancel()
         await self._cancel()
-        self._engine.write_faults()
-        self._lane.close()
-        for model in self._models.values():
-            await model.aclose()
-        return self._report()
-
-    def _run(self, chain: Chain, wishes: list[Wish]) -> None:
-        name = chain.step.segment
-        self._tasks[name] = asyncio.create_task(self._drive(name, chain, wishes))
-
-    async def _drive(self, name: str, chain: Chain, wishes: list[Wish]) -> None:
         try:
-            ended = await self._engine.run(chain, wishes)
+            self._engine.write_faults()
+            self._lane.sync()
         except MakerError as error:
             self._fail(error)
+        self._lane.close()
+        for model in self._models.values():
+            await self._close(model)
+        return self._report()
+
+    async def _close(self, model: Model) -> None:
+        try:
+            await model.aclose()
+        except Exception as error:
+            log.warning("model_close_failed", model=model.name, error=inert(error))
+
+    def _go_on(self, recovery: Recovery) -> None:
+        parked, going = recovery.resume()
+        for each, where in parked:
+            self._engine.keep_parked(each.chain, each.samples, each.park)
+            self._parked.append(where)
+        for each in going:
+            self._run(self._engine.begin(each.chain, each.wishes, each.samples))
+
+    def _run(self, drive: Drive) -> None:
+        name = drive.chain.step.segment
+        self._tasks[name] = asyncio.create_task(self._drive(name, drive))
+
+    async def _drive(self, name: str, drive: Drive) -> None:
+        try:
+            ended = await drive.run()
+        except MakerError as error:
+            self._fail(error)
+            return
+        except Exception as error:
+            log.exception("segment_broke", segment=name)
+            self._fail(MakerError(f"segment {name} broke: {type(error).__name__}: {inert(error)}"))
             return
         del self._tasks[name]
         match ended:
@@ -144,9 +173,15 @@ class LaneWorker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _report(self) -> Report:
+        """What has ended is durable, and still ours, before it is told."""
+        if (self._finished or self._parked) and self._lane.is_open:
+            try:
+                self._lane.sync()
+            except MakerError as error:
+                self._fail(error)
         report = Report(
             self._orders.lane,
-            replace(self._engine.totals, reasons=self._engine.totals.reasons.copy()),
+            self._engine.ledger.totals.copy(),
             tuple(self._tasks),
             tuple(self._finished),
             tuple(self._parked),

@@ -13,20 +13,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from maker import __version__, assembly, plugins, steps
+from maker.ballot import Ballot
 from maker.cluster import ray_crew
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.cluster.lane_worker import Orders
-from maker.errors import BlockedError, FencedError, MakerError, UsageError
+from maker.errors import BlockedError, FencedError, MakerError, StorageError, UsageError, inert
 from maker.manifest import Manifest, Source
 from maker.nouns import Json
+from maker.options import duration
+from maker.panel import Panel
 from maker.run_directory import RunDirectory
+from maker.voter import Want
 
 Status = Literal["done", "failed", "parked", "blocked", "stopped", "fenced"]
 EXIT_CODES: dict[str, int] = {"done": 0, "failed": 1, "blocked": 1, "parked": 3, "fenced": 5, "stopped": 130}
@@ -102,11 +106,15 @@ def run(
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError; every other end is
     told by the result's status.
     """
+    if workers < 1 or engine not in ("ray", "inline"):
+        raise UsageError(f"workers={workers}, engine={engine!r}; expected 1 or more, and ray or inline")
     manifest = _manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
     options = {"base_url": base_url, "give_up_after": give_up_after}
     set_options = {name: value for name, value in options.items() if value is not None}
+    if give_up_after is not None:
+        duration("give_up_after", give_up_after)
     subject = assembly.task(manifest)
-    assembly.panel(manifest, assembly.models(manifest, subject, set_options))
+    _check_cap(assembly.panel(manifest, assembly.models(manifest, subject, set_options)))
     directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
     manifest = directory.begin(manifest)
     on_launch(manifest, str(directory.path))
@@ -116,7 +124,10 @@ def run(
     with _crew(engine, address, workers) as crew:
         coordinator = Coordinator(subject, crew, orders, directory.lanes(), workers, on_progress)
         result = asyncio.run(_run(coordinator, directory))
-    directory.write_result(result.to_json())
+    try:
+        directory.write_result(result.to_json())
+    except StorageError as error:
+        return result if result.status == "blocked" else replace(result, status="blocked", reason=str(error))
     return result
 
 
@@ -126,7 +137,7 @@ async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
     _stop_on_sigterm()
     try:
         await coordinator.run()
-    except BlockedError as error:
+    except (BlockedError, StorageError) as error:
         return finish("blocked", str(error))
     except FencedError as error:
         return finish("fenced", str(error))
@@ -158,7 +169,7 @@ def _judged(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
     except MakerError as error:
         return finish("failed", str(error))
     if verdict is not True and verdict is not None:
-        return finish("failed", f"not verified: {verdict or 'the task says no'}", stitched, False)
+        return finish("failed", f"not verified: {inert(verdict or 'the task says no')}", stitched, False)
     return finish("done", None, stitched, verdict)
 
 
@@ -172,15 +183,16 @@ def _result(
 ) -> RunResult:
     progress = coordinator.progress
     totals = progress.totals
+    parked = [park.tally for park in coordinator.parked.values()]
     return RunResult(
         status,
-        reason,
+        None if reason is None else inert(reason, 1000),
         result,
         verified,
         steps=totals.steps,
-        votes=totals.votes,
+        votes=totals.votes + sum(len(votes.draws) for tally in parked for votes in tally.votes),
         samples=totals.samples,
-        flagged=totals.flagged,
+        flagged=totals.flagged + sum(len(flags.draws) for tally in parked for flags in tally.flags),
         contested=totals.contested,
         parked=progress.parked,
         transport_faults=totals.transport_faults,
@@ -194,9 +206,9 @@ def _result(
 
 
 def _finished(directory: RunDirectory) -> RunResult | None:
-    """The result of a run that is done or has been judged: nothing is drawn again."""
+    """The result of a run that is done or was judged wrong: nothing is drawn again."""
     stored = directory.result()
-    if stored is None or stored["status"] not in ("done", "failed"):
+    if stored is None or (stored["status"] != "done" and stored["verified"] is not False):
         return None
     return RunResult(**(stored | {"seconds": 0.0, "run": str(directory.path)}))
 
@@ -225,7 +237,7 @@ def _manifest(
         task=Source(spec=subject.spec, sha256=subject.sha256),
         parameters=subject.typed(params),
         models=[Source(spec=each.spec, sha256=each.sha256) for each in found],
-        voter=voter or f"ahead_by_k:k={3 if k is None else k}",
+        voter=f"ahead_by_k:k={3 if k is None else k}" if voter is None else voter,
         red_flags=red_flags,
         seed=seed,
         max_samples=max_samples,
@@ -242,6 +254,15 @@ def _suggested(subject: plugins.Plugin, params: Mapping[str, object]) -> str:
     return suggestion
 
 
+def _check_cap(panel: Panel) -> None:
+    """No step could ever be decided with fewer samples than its voter needs."""
+    verdict = panel.voter.decide(Ballot(panel.max_samples))
+    if isinstance(verdict, Want) and verdict.votes > panel.max_samples:
+        raise UsageError(
+            f"max_samples={panel.max_samples}, but the voter needs {verdict.votes} votes at least"
+        )
+
+
 def _spec(target: str | type) -> str:
     """How a class is named so that another process finds it."""
     if isinstance(target, str):
@@ -255,12 +276,8 @@ def _spec(target: str | type) -> str:
 
 @contextmanager
 def _crew(engine: str, address: str | None, workers: int) -> Iterator[Crew]:
-    if workers < 1:
-        raise UsageError(f"workers={workers}, expected 1 or more")
     if engine == "inline":
         yield InlineCrew()
-    elif engine == "ray":
+    else:
         with ray_crew.started(address, workers) as crew:
             yield crew
-    else:
-        raise UsageError(f"engine={engine!r}, expected ray or inline")

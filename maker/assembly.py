@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from maker import plugins
-from maker.errors import UsageError
+from maker.errors import PluginError, UsageError
 from maker.flags import Rule
 from maker.manifest import Manifest
 from maker.model import Model
@@ -33,6 +33,8 @@ def models(manifest: Manifest, subject: Task, options: Mapping[str, str]) -> dic
         plugin = plugins.find(plugins.MODELS, source.spec)
         fitting = {name: value for name, value in options.items() if plugin.takes(name)}
         model: Model = plugin.make(fitting, task=subject.decomposer)
+        if not isinstance(getattr(model, "name", None), str) or len(getattr(model, "temperatures", ())) != 2:
+            raise PluginError(f"{source.spec}: a model needs a name and two temperatures (maker/model.py)")
         if model.name in made:
             raise UsageError(f"--model {source.spec}: the panel has a model {model.name} already")
         made[model.name] = model
@@ -50,8 +52,8 @@ def voter(manifest: Manifest) -> Voter:
 
 
 def red_flags(manifest: Manifest) -> Rule:
-    """`truncated|too_long:tokens=700` as one rule; the first that objects gives the reason."""
-    names = manifest.red_flags.split("|")
+    """`truncated|too_long:tokens=700` as one rule, the first that objects gives the reason; or `none`."""
+    names = [] if manifest.red_flags == "none" else [name.strip() for name in manifest.red_flags.split("|")]
     rules: list[Rule] = [plugins.find(plugins.RED_FLAGS, name).make() for name in names]
 
     def first_reason(sample: Sample) -> str | None:

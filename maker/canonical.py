@@ -30,6 +30,14 @@ def key(value: Json) -> str:
     return _encode(_exact(value)) if _FLOAT.search(text) else text
 
 
+def plain(value: Json) -> Json:
+    """The value as JSON gives it back: tuples are lists, object keys are strings.
+
+    Raises ValueError and TypeError as `key` does.
+    """
+    return json.loads(_encode(value))
+
+
 def digest(value: Json) -> str:
     """16 hex digits (64 bits of BLAKE2b) that stand for a value, such as a step's state."""
     return hashlib.blake2b(key(value).encode("ascii"), digest_size=8).hexdigest()

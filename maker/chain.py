@@ -69,10 +69,10 @@ Read: TypeAlias = tuple[str, Json] | RedFlag
 class Chain:
     """One segment. `start` (or `restore` and `resume`) once, `receive` each sample, until Park or Finish."""
 
-    def __init__(self, task: Task, panel: Panel, segment: Segment) -> None:
+    def __init__(self, task: Task, panel: Panel, segment: Segment, index: int = 0) -> None:
         self.task = task
         self.panel = panel
-        self.step = Step(segment.id, 0, segment.state)
+        self.step = Step(segment.id, index, segment.state)
         """The head: the first step that is not decided."""
         self.state = task.digest(self.step)
         self.ballot = Ballot(panel.max_samples)

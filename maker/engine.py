@@ -8,8 +8,9 @@ and no sample that was paid for is dropped while the process lives.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,9 +18,9 @@ from maker import records
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.errors import BlockedError, inert
 from maker.journal import Journal
+from maker.ledger import Ledger
 from maker.model import Model, Request
-from maker.nouns import Sample
-from maker.totals import Totals
+from maker.nouns import Json, Sample
 
 Ended: TypeAlias = Finish | Park
 
@@ -31,20 +32,40 @@ class Engine:
     models: Mapping[str, Model]
     """By the name that seats carry."""
     journal: Journal
-    totals: Totals
+    ledger: Ledger = field(default_factory=Ledger)
     faults: Counter[str] = field(default_factory=Counter)
     """Transport faults not yet written, by slug."""
+    unfinished: dict[str, dict[str, Json] | Drive] = field(default_factory=dict)
+    """Segments for the next page: those under way, and parked ones as they stand."""
 
-    async def run(self, chain: Chain, pending: list[Wish]) -> Ended:
-        """Drive one chain from its pending wishes to its end.
+    async def run(self, chain: Chain, pending: list[Wish], samples: Iterable[records.Record] = ()) -> Ended:
+        """Drive one chain from its pending wishes to its end; `samples` are those of its head.
 
         Raises BlockedError when a model cannot draw; what was under way is written first.
         """
-        return await _Drive(self, chain).run(pending)
+        return await self.begin(chain, pending, samples).run()
+
+    def begin(self, chain: Chain, pending: list[Wish], samples: Iterable[records.Record] = ()) -> Drive:
+        """The same in two steps: what is pending is done at once, the rest when the drive is run."""
+        drive = self.unfinished[chain.step.segment] = Drive(self, chain, list(samples))
+        drive.ended = drive.do(pending)
+        return drive
+
+    def keep_parked(self, chain: Chain, samples: list[records.Record], park: records.Record | None) -> None:
+        """A parked segment belongs on every page until it goes on."""
+        self.unfinished[chain.step.segment] = records.head(chain.step, samples, park)
 
     def write(self, record: records.Record) -> None:
         self.journal.append(record)
-        self.totals.fold(record)
+        self.ledger.fold(record)
+
+    def turn_if_full(self) -> None:
+        """Begin a new page, at a moment when every chain's wishes have been written."""
+        if self.journal.full:
+            self.journal.turn(self.ledger.page(self.going()))
+
+    def going(self) -> list[dict[str, Json]]:
+        return [each.snapshot() if isinstance(each, Drive) else each for each in self.unfinished.values()]
 
     def write_faults(self) -> None:
         """One event for the faults since the last one, if any."""
@@ -54,52 +75,64 @@ class Engine:
 
 
 @dataclass(slots=True)
-class _Drive:
+class Drive:
     """One chain under way: its draws are tasks that put what they get into one inbox."""
 
     engine: Engine
     chain: Chain
-    inbox: asyncio.Queue[Sample | Exception] = field(default_factory=asyncio.Queue)
+    samples: list[records.Record]
+    """Of the head, as written."""
+    inbox: asyncio.Queue[Sample | BaseException] = field(default_factory=asyncio.Queue)
     draws: set[asyncio.Task[None]] = field(default_factory=set)
+    ended: Ended | None = None
 
-    async def run(self, wishes: list[Wish]) -> Ended:
+    async def run(self) -> Ended:
         try:
-            ended = self._do(wishes)
-            while ended is None:
-                ended = self._do(self._receive(await self.inbox.get()))
-            return ended
+            while self.ended is None:
+                self.ended = self.do(self._receive(await self.inbox.get()))
+            return self.ended
         except BlockedError:
             await self._drain()
             raise
         finally:
             await self._cancel()
 
-    def _do(self, wishes: list[Wish]) -> Ended | None:
+    def do(self, wishes: list[Wish]) -> Ended | None:
         for wish in wishes:
             match wish:
                 case Draw():
                     self._draw(wish)
                 case Commit(decision):
                     self.engine.write(records.from_decision(decision))
+                    self.samples.clear()
                 case Park(parked):
-                    self.engine.write(records.from_parked(parked))
+                    park = records.from_parked(parked)
+                    self.engine.write(park)
+                    self.engine.keep_parked(self.chain, self.samples, park)
                     return wish
                 case Finish(segment, state, steps):
                     self.engine.write(records.event("finish", segment=segment, steps=steps, state=state))
+                    del self.engine.unfinished[segment]
                     return wish
         return None
 
-    def _receive(self, event: Sample | Exception) -> list[Wish]:
+    def _receive(self, event: Sample | BaseException) -> list[Wish]:
+        self.engine.turn_if_full()
         if isinstance(event, Sample):
             self._write_sample(event)
             return self.chain.receive(event)
-        if isinstance(event, BlockedError):
+        if isinstance(event, BlockedError) or not isinstance(event, Exception):
             raise event
         return self.chain.fail(f"the model raised {type(event).__name__}: {inert(event)}")
 
     def _write_sample(self, sample: Sample) -> None:
         step = self.chain.step
-        self.engine.write(records.from_sample(step.segment, step.index, self.chain.state, sample))
+        record = records.from_sample(step.segment, step.index, self.chain.state, sample)
+        self.engine.write(record)
+        self.samples.append(record)
+
+    def snapshot(self) -> dict[str, Json]:
+        return records.head(self.chain.step, self.samples, None)
 
     def _draw(self, wish: Draw) -> None:
         task = asyncio.create_task(self._collect(wish))
@@ -111,11 +144,17 @@ class _Drive:
         missing = {seat.draw for seat in wish.seats}
         try:
             async for sample in self.engine.models[wish.model].draw(request):
+                _check(sample)
                 missing.discard(sample.seat.draw)
                 self.inbox.put_nowait(sample)
             if missing:
                 raise RuntimeError(f"{wish.model} left seats {sorted(missing)} unfilled")
-        except Exception as error:
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if me is not None and me.cancelling():
+                raise
+            self.inbox.put_nowait(RuntimeError(f"{wish.model} cancelled itself"))
+        except BaseException as error:
             self.inbox.put_nowait(error)
 
     def _count_fault(self, fault: str) -> None:
@@ -141,3 +180,12 @@ class _Drive:
             draw.cancel()
         await asyncio.gather(*draws, return_exceptions=True)
         self._flush()
+
+
+def _check(sample: Sample) -> None:
+    """TypeError for a sample that the journal could not hold; models are plug-ins."""
+    texts = (sample.text, sample.finish)
+    counts = (sample.tokens_in, sample.tokens_out)
+    sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in counts)
+    if not sound or not isinstance(sample.latency, int | float) or not math.isfinite(sample.latency):
+        raise TypeError("a sample needs text, finish, whole token counts and a finite latency")

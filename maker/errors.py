@@ -9,9 +9,9 @@ from typing import ClassVar
 
 
 def inert(text: object, limit: int = 300) -> str:
-    """Text from outside (a model's, a plug-in's) for a message: one line, ASCII escapes, cut to a limit."""
-    escaped = str(text).encode("unicode_escape").decode("ascii")
-    return escaped if len(escaped) <= limit else escaped[:limit] + "..."
+    """Text from outside (a model's, a plug-in's) for a message: one line, cut, the unprintable escaped."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+    return shown if len(shown) <= limit else shown[:limit] + "..."
 
 
 class MakerError(Exception):
@@ -32,6 +32,13 @@ class PluginError(MakerError):
 
 class BlockedError(MakerError):
     """The run cannot draw (key refused, model gone, endpoint down): whoever runs the endpoint can act.
+
+    Nothing is lost; the same command goes on.
+    """
+
+
+class StorageError(MakerError):
+    """The run's directory cannot be written (full, gone, read-only): whoever keeps the storage can act.
 
     Nothing is lost; the same command goes on.
     """

@@ -1,57 +1,88 @@
-"""A lane's journal in plain files: JSON lines that are appended, checked when read, and owned by claims.
+"""A lane's journal: chunks in order, one writer at a time, ownership by claims.
 
     lanes/<lane>/claims/<epoch>    created exclusively: who owns the lane; the newest claim wins
-    lanes/<lane>/<chunk>.jsonl     a header line, then records; one chunk for each owner
+    lanes/<lane>/<chunk>.jsonl*    see chunks.py
 
-Every line ends in a CRC-32 of its bytes that continues the line before it, so a line that was changed,
-lost or moved is found. A header says how far the chunk before it was read: what an older owner appends
-later is ignored. Invariant: a record is in the file (of a process that may die) when `append` returns,
-and on the disk (of a machine that may die) at most `SYNC_SECONDS` later.
+A chunk's header says how far the chunk before it counts (bytes and their digest), so what an older owner
+appends after a takeover is ignored, and it holds all that a resume needs: one chunk per lane is read, not
+the history. Invariant: a record is in the file (of a process that may die) when `append` returns, and on
+the disk (of a machine that may die) when the next `sync` has, at most `SYNC_SECONDS` later.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import time
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from maker.errors import FencedError, JournalDamagedError
+from maker import chunks
+from maker.errors import FencedError, JournalDamagedError, StorageError
+from maker.nouns import Json
 from maker.records import FORMAT, Record
 
 SYNC_SECONDS = 1.0
 """Between two fsyncs at most, while records come in."""
+CHUNK_BYTES = 4 << 20
+"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples."""
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a header says beside its place: enough to go on from."""
+
+    totals: dict[str, Json]
+    """Of the lane, up to the header."""
+    going: list[dict[str, Json]]
+    """Unfinished segments: state, and the samples of the open step."""
+    before: dict[str, Json] = field(default_factory=dict)
+    """What the chunk before holds: counts, and the segments that finished in it."""
 
 
 class Journal(Protocol):
     """The seam: where an engine writes."""
 
+    @property
+    def full(self) -> bool:
+        """It is time to turn the page."""
+        ...
+
     def append(self, record: Record) -> None: ...
+    def turn(self, page: Page) -> None:
+        """Seal what was written and go on with a new chunk."""
+        ...
 
 
 class Lane:
-    """The open chunk of one owner: made by `claim`, written until `close`."""
+    """A lane in the hands of its owner: `claim`, read what is there, `turn` to the first page, then write."""
 
     def __init__(self, folder: Path, run: str, epoch: int) -> None:
-        self.folder, self.epoch = folder, epoch
-        before = _extents(folder)
-        after = {"chunk": before[-1][0].stem, "bytes": before[-1][1]} if before else None
-        self._file, self._crc = _create_next(folder), 0
+        self.folder, self.run, self.epoch = folder, run, epoch
+        self._chunk: Path | None = None
+        self._file = -1
+        self._size = self._crc = 0
+        self._hash = hashlib.sha256()
         self._synced = time.monotonic()
-        header = {"format": FORMAT, "run": run, "lane": folder.name, "epoch": epoch, "after": after}
-        self.append({"kind": "header", **header})
-        self.sync()
-        _sync_folder(folder)
+        counted = _counted(folder)
+        self._before = counted[-1] if counted else None
+        self._headers = [header for _, _, header in counted]
+        for chunk, end, _ in counted[:-1]:
+            if not chunks.is_sealed(chunk):
+                chunks.seal(chunk, end)
 
     @classmethod
     def claim(cls, folder: Path, run: str) -> Lane:
-        """Take the lane over, whoever owned it."""
+        """Take the lane over, whoever owned it; what counts of it up to now is fixed here."""
+        with storage(folder):
+            return cls(folder, run, cls._claim(folder))
+
+    @classmethod
+    def _claim(cls, folder: Path) -> int:
         claims = folder / "claims"
         claims.mkdir(parents=True, exist_ok=True)
         while True:
@@ -60,15 +91,66 @@ class Lane:
                 os.close(os.open(claims / f"{epoch:06d}", os.O_CREAT | os.O_EXCL, 0o644))
             except FileExistsError:
                 continue
-            _sync_folder(claims)
-            return cls(folder, run, epoch)
+            chunks.sync_folder(claims)
+            return epoch
+
+    @property
+    def is_open(self) -> bool:
+        return self._file >= 0
+
+    @property
+    def full(self) -> bool:
+        return self._size >= CHUNK_BYTES
+
+    def last(self) -> tuple[Record | None, Iterator[Record]]:
+        """The newest header and the records after it: what a resume reads."""
+        if self._before is None:
+            return None, iter(())
+        chunk, end, _ = self._before
+        records = _records(chunk, end)
+        return next(records), records
+
+    def finished(self) -> Iterator[list[Json]]:
+        """[segment, steps, final state] of every segment that finished before the newest chunk."""
+        for header in self._headers:
+            yield from header["before"].get("finished", [])
 
     def append(self, record: Record) -> None:
-        body = _encode(record)[:-1].encode("ascii")
-        self._crc = zlib.crc32(body, self._crc)
-        line = b'%b,"crc":%d}\n' % (body, self._crc)
-        while line:
-            line = line[os.write(self._file, line) :]
+        line, self._crc = chunks.encode(record, self._crc)
+        self._hash.update(line)
+        self._size += len(line)
+        with storage(self.folder):
+            while line:
+                line = line[os.write(self._file, line) :]
+
+    def turn(self, page: Page) -> None:
+        """Begin a new chunk whose header carries `page`, and seal the one before."""
+        with storage(self.folder):
+            self._turn(page)
+
+    def _turn(self, page: Page) -> None:
+        before, mine = self._before, self._chunk
+        if mine is not None:
+            self.sync()
+            self.close()
+            before = (mine, self._size, {})
+        place = self._place(before) if before else {}
+        header = {"format": FORMAT, "run": self.run, "lane": self.folder.name, "epoch": self.epoch}
+        self._chunk, self._file = _create_next(self.folder)
+        self._size = self._crc = 0
+        self._hash = hashlib.sha256()
+        content = {"before": {**place, **page.before}, "totals": page.totals, "going": page.going}
+        self.append({"kind": "header", **header, "chunk": chunks.number(self._chunk), **content})
+        self.sync()
+        chunks.sync_folder(self.folder)
+        if before and not chunks.is_sealed(before[0]):
+            chunks.seal(before[0], before[1])
+
+    def _place(self, before: tuple[Path, int, Record]) -> dict[str, Json]:
+        """Which chunk a header follows, how much of it counts and what that is."""
+        chunk, end, _ = before
+        sha256 = self._hash.hexdigest() if chunk == self._chunk else chunks.digest(chunk, end)
+        return {"chunk": chunks.number(chunk), "bytes": end, "sha256": sha256}
 
     def tick(self) -> None:
         """To be called now and then: makes records durable when it is time, and sees a takeover."""
@@ -77,7 +159,8 @@ class Lane:
 
     def sync(self) -> None:
         """Make all records durable. Raises FencedError if another owner has claimed the lane."""
-        os.fsync(self._file)
+        with storage(self.folder):
+            os.fsync(self._file)
         self._synced = time.monotonic()
         newest = _newest(self.folder / "claims")
         if newest > self.epoch:
@@ -87,8 +170,21 @@ class Lane:
             )
 
     def close(self) -> None:
-        os.fsync(self._file)
-        os.close(self._file)
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+
+@contextmanager
+def storage(where: Path) -> Iterator[None]:
+    """What the file system refuses is a StorageError: the run stops, and goes on when there is room again."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{where} cannot be written: {error.strerror or error}; nothing is lost, see to it and run the "
+            "same command again"
+        ) from None
 
 
 def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event")) -> Iterator[Record]:
@@ -97,111 +193,79 @@ def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event"))
     Raises JournalDamagedError with file and offset for anything but a torn last line.
     """
     for chunk, offset, line in scan(folder, kinds):
-        yield parse(chunk, offset, line)
+        yield chunks.decode(chunk, offset, line)
 
 
 def scan(folder: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, int, bytes]]:
     """(chunk, byte offset, line) of the records of these kinds, checked but not parsed."""
     wanted = tuple(b'{"kind":"%b"' % kind.encode() for kind in kinds)
-    for chunk, end in _extents(folder):
-        for offset, line in _lines(chunk, end):
+    for chunk, end, _ in _counted(folder):
+        for offset, line in chunks.lines(chunk, end):
             if line.startswith(wanted):
                 yield chunk, offset, line
 
 
-def _extents(folder: Path) -> list[tuple[Path, int]]:
-    """Each chunk with the bytes of it that count: as its successor's header says, or all whole lines."""
-    counted: list[tuple[Path, int]] = []
-    epoch = 0
-    for chunk in _chunks(folder):
-        end = _whole(chunk)
-        header = _header(chunk) if end else None
-        if header is None or header["epoch"] < epoch:
+def verify(folder: Path) -> int:
+    """Check every line, and every chunk against the digest that the next header states; chunks that count.
+
+    Raises JournalDamagedError at the first thing that does not check out.
+    """
+    counted = _counted(folder)
+    for (chunk, end, _), (_, _, after) in pairwise(counted):
+        if chunks.digest(chunk, end) != after["before"]["sha256"]:
+            raise JournalDamagedError(f"{chunk}: does not match its digest in the next chunk's header")
+    for chunk, end, _ in counted:
+        for _ in chunks.lines(chunk, end):
+            pass
+    return len(counted)
+
+
+def _counted(folder: Path) -> list[tuple[Path, int, Record]]:
+    """(chunk, bytes of it that count, header): as the next header says, the last up to its last whole line.
+
+    Left out are a chunk that was torn in its header and one that an owner began after it was overtaken.
+    """
+    counted: list[tuple[Path, int, Record]] = []
+    for chunk in chunks.of(folder):
+        header = chunks.header(chunk)
+        if header is None or (counted and header["epoch"] < counted[-1][2]["epoch"]):
             continue
+        before = header["before"].get("chunk", 0)
+        while (
+            counted and chunks.number(counted[-1][0]) > before and counted[-1][2]["epoch"] < header["epoch"]
+        ):
+            counted.pop()
+        _follow(chunks.number(counted[-1][0]) if counted else 0, before, chunk)
         if counted:
-            counted[-1] = (counted[-1][0], header["after"]["bytes"])
-        epoch = header["epoch"]
-        counted.append((chunk, end))
+            counted[-1] = (counted[-1][0], header["before"]["bytes"], counted[-1][2])
+        counted.append((chunk, 0, header))
+    if counted:
+        chunk, _, header = counted[-1]
+        counted[-1] = (chunk, sum(len(line) for _, line in chunks.lines(chunk)), header)
     return counted
 
 
-def _header(chunk: Path) -> Record:
-    for offset, line in _lines(chunk, chunk.stat().st_size):
-        header = parse(chunk, offset, line)
-        if header.get("kind") != "header":
-            raise JournalDamagedError(f"{chunk}: begins with a {header.get('kind')}, expected a header")
-        if header["format"] > FORMAT:
-            raise JournalDamagedError(
-                f"{chunk}: written in format {header['format']}, this version reads up to {FORMAT}: "
-                "update maker"
-            )
-        return header
-    raise JournalDamagedError(f"{chunk}: is empty, expected a header")
+def _follow(found: int, stated: int, chunk: Path) -> None:
+    if found != stated:
+        raise JournalDamagedError(f"{chunk}: follows chunk {stated}, but chunk {found} comes before it")
 
 
-def _whole(chunk: Path) -> int:
-    """Bytes up to the end of the last whole line."""
-    with chunk.open("rb") as file:
-        at = file.seek(0, os.SEEK_END)
-        while at > 0:
-            start = max(0, at - 65_536)
-            file.seek(start)
-            newline = file.read(at - start).rfind(b"\n")
-            if newline >= 0:
-                return start + newline + 1
-            at = start
-    return 0
+def _records(chunk: Path, end: int) -> Iterator[Record]:
+    return (chunks.decode(chunk, offset, line) for offset, line in chunks.lines(chunk, end))
 
 
-def _lines(chunk: Path, end: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of every whole line up to `end`, each checked against its CRC."""
-    crc = offset = 0
-    with chunk.open("rb") as file:
-        for line in file:
-            if offset + len(line) > end:
-                return
-            body, _, stated = line.rpartition(b',"crc":')
-            crc = zlib.crc32(body, crc)
-            if stated != b"%d}\n" % crc:
-                raise JournalDamagedError(f"{chunk}: the line at byte {offset} does not match its checksum")
-            yield offset, line
-            offset += len(line)
-    if offset < end:
-        raise JournalDamagedError(f"{chunk}: ends at byte {offset}, expected {end}")
-
-
-def parse(chunk: Path, offset: int, line: bytes) -> Record:
-    """The record in a line of a chunk."""
-    try:
-        record: Record = json.loads(line)
-    except ValueError as error:
-        raise JournalDamagedError(f"{chunk}: the line at byte {offset} is no JSON: {error}") from None
-    record.pop("crc", None)
-    return record
-
-
-def _chunks(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[0-9]*.jsonl"))
-
-
-def _create_next(folder: Path) -> int:
+def _create_next(folder: Path) -> tuple[Path, int]:
     """A new chunk after the newest one, open for appending; another owner may be doing the same."""
-    chunks = _chunks(folder)
-    number = int(chunks[-1].stem) if chunks else 0
+    found = chunks.of(folder)
+    number = chunks.number(found[-1]) if found else 0
     while True:
         number += 1
+        path = folder / f"{number:06d}.jsonl"
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-            return os.open(folder / f"{number:06d}.jsonl", flags, 0o644)
+            return path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             continue
 
 
 def _newest(claims: Path) -> int:
     return max((int(name) for name in os.listdir(claims) if name.isdigit()), default=0)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)

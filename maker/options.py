@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from maker.errors import MakerError, PluginError, UsageError
+from maker.errors import MakerError, PluginError, UsageError, inert
 
 T = TypeVar("T")
 
@@ -23,6 +23,14 @@ def seconds(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
+
+
+def duration(name: str, value: object) -> float:
+    """Seconds of a duration as typed; raises UsageError when it is none."""
+    try:
+        return TypeAdapter(Seconds).validate_python(value)
+    except ValidationError:
+        raise UsageError(f"{name}={value!r}, expected a time such as 90s or 10m") from None
 
 
 def split(text: str) -> tuple[list[str], dict[str, str]]:
@@ -56,6 +64,8 @@ def build(
         return target(**values, **asked)
     except MakerError:
         raise
+    except ValueError as error:
+        raise UsageError(f"{what}: {inert(error)}") from error
     except Exception as error:
         raise PluginError(f"{what} could not be made: {type(error).__name__}: {error}") from error
 

@@ -12,14 +12,14 @@ begin. Invariant: reading back what was written gives an equal value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maker.errors import JournalDamagedError
-from maker.nouns import Decision, Flags, Json, Parked, Sample, Seat, Segment, Tally, Votes
+from maker.nouns import Decision, Flags, Json, Parked, Sample, Seat, Segment, Step, Tally, Votes
 
 FORMAT = 1
 """Version of the journal's format; a reader refuses a newer one."""
@@ -139,6 +139,12 @@ def event(name: str, **fields: Json) -> Record:
 
 def from_segment(segment: Segment) -> Record:
     return event("open", segment=segment.id, state=segment.state)
+
+
+def head(step: Step, samples: Iterable[Record], park: Record | None) -> dict[str, Json]:
+    """An unfinished segment as a chunk's header holds it: its head, with the head's samples."""
+    where = {"segment": step.segment, "step": step.index, "state": step.state}
+    return {**where, "samples": list(samples), "park": park}
 
 
 def to_sample(record: Record) -> SampleRecord:

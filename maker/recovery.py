@@ -1,7 +1,7 @@
-"""What a lane's records say of its segments: which have ended, which go on and from where.
+"""What a lane's newest chunk says of its segments: which have ended, which go on and from where.
 
-Records are folded one by one in the order in which they were written; of a decided step nothing is
-kept, of an open one its samples. Invariant: the chains that come out are those that wrote the records.
+The header is loaded, the records after it are folded one by one; of a decided step nothing is kept, of an
+open one its samples. Invariant: the chains that come out are those that wrote the records.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from maker import records
 from maker.chain import Chain, Finish, Park, Wish
-from maker.nouns import Sample, Segment
+from maker.ledger import Ledger
+from maker.nouns import Json, Parked, Sample, Segment
 from maker.panel import Panel
 from maker.records import Record
 from maker.task import Task
@@ -20,7 +21,7 @@ from maker.totals import Totals
 @dataclass(slots=True)
 class _Open:
     chain: Chain
-    samples: list[records.SampleRecord] = field(default_factory=list)
+    samples: list[Record] = field(default_factory=list)
     """Of the head, in the order in which they came."""
     park: Record | None = None
     """The last one written."""
@@ -29,17 +30,27 @@ class _Open:
 class Recovery:
     def __init__(self, task: Task, panel: Panel) -> None:
         self.task, self.panel = task, panel
-        self.totals = Totals()
+        self.ledger = Ledger()
         self.finished: list[Finish] = []
+        """After the header, in order."""
         self._open: dict[str, _Open] = {}
 
+    def load(self, header: Record) -> None:
+        """Begin from a chunk's header."""
+        self.ledger = Ledger(Totals.from_json(header["totals"]))
+        for stored in header["going"]:
+            segment = Segment(stored["segment"], stored["state"])
+            chain = Chain(self.task, self.panel, segment, stored["step"])
+            self._open[segment.id] = _Open(chain, list(stored["samples"]), stored["park"])
+
     def fold(self, record: Record) -> None:
-        self.totals.fold(record)
+        self.ledger.fold(record)
         match record:
-            case {"kind": "sample"}:
-                self._fold_sample(records.to_sample(record))
-            case {"kind": "decision"}:
-                self._fold_decision(record)
+            case {"kind": "sample", "segment": name}:
+                self._open[name].samples.append(record)
+            case {"kind": "decision", "segment": name}:
+                self._open[name].chain.restore(records.to_decision(record))
+                self._open[name].samples.clear()
             case {"event": "open", "segment": name, "state": state}:
                 self._open[name] = _Open(Chain(self.task, self.panel, Segment(name, state)))
             case {"event": "finish", "segment": name, "state": state, "steps": steps}:
@@ -48,26 +59,39 @@ class Recovery:
             case {"event": "park", "segment": name}:
                 self._open[name].park = record
 
-    def resume(self) -> tuple[list[Park], list[tuple[Chain, list[Wish]]]]:
+    def going(self) -> list[dict[str, Json]]:
+        """The unfinished segments, for a header; before `resume`."""
+        return [records.head(s.chain.step, s.samples, s.park) for s in self._open.values()]
+
+    def resume(self) -> tuple[list[tuple[Resumed, Parked]], list[Resumed]]:
         """The segments that are still parked for the reason written, and the rest with what they wish."""
-        parked, going = [], []
-        for segment in self._open.values():
-            wishes = segment.chain.resume(self._samples(segment))
-            match wishes:
-                case [Park(found) as park] if records.from_parked(found) == segment.park:
-                    parked.append(park)
-                case _:
-                    going.append((segment.chain, wishes))
-        return parked, going
+        all_of_them = [
+            Resumed(s.chain, s.chain.resume(_samples(s)), s.samples, s.park) for s in self._open.values()
+        ]
+        still = [(each, parked) for each in all_of_them if (parked := each.parked)]
+        return still, [each for each in all_of_them if not each.parked]
 
-    def _fold_sample(self, record: records.SampleRecord) -> None:
-        self._open[record.segment].samples.append(record)
 
-    def _fold_decision(self, record: Record) -> None:
-        segment = self._open[record["segment"]]
-        segment.chain.restore(records.to_decision(record))
-        segment.samples.clear()
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """An unfinished segment on its way again."""
 
-    def _samples(self, segment: _Open) -> list[Sample]:
-        head = (segment.chain.step.index, segment.chain.state)
-        return [r.sample for r in segment.samples if (r.index, r.state) == head]
+    chain: Chain
+    wishes: list[Wish]
+    samples: list[Record]
+    """Of the head."""
+    park: Record | None
+
+    @property
+    def parked(self) -> Parked | None:
+        """Where it is parked, if for the reason written and with nothing left to write."""
+        match self.wishes:
+            case [Park(parked)] if records.from_parked(parked) == self.park:
+                return parked
+        return None
+
+
+def _samples(segment: _Open) -> list[Sample]:
+    head = (segment.chain.step.index, segment.chain.state)
+    read = (records.to_sample(record) for record in segment.samples)
+    return [each.sample for each in read if (each.index, each.state) == head]

@@ -30,17 +30,23 @@ class RunDirectory:
         Raises IncompatibleResumeError when the run there is another.
         """
         if not (self.path / "manifest.json").exists():
-            if self.path.exists() and any(self.path.iterdir()):
-                raise UsageError(f"{self.path} is neither empty nor a run: give another --run-dir")
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._write("manifest.json", manifest.model_dump(mode="json"))
-            return manifest
+            try:
+                return self._create(manifest)
+            except OSError as error:
+                raise UsageError(f"{self.path}: {error.strerror}; give another --run-dir") from None
         stored = self.manifest()
         if differences := stored.differences(manifest):
             raise IncompatibleResumeError(
                 f"{self.path} holds another run; what differs:\n  " + "\n  ".join(differences)
             )
         return stored.model_copy(update={"max_samples": manifest.max_samples})
+
+    def _create(self, manifest: Manifest) -> Manifest:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if any(self.path.iterdir()):
+            raise UsageError(f"{self.path} is neither empty nor a run: give another --run-dir")
+        self._write("manifest.json", manifest.model_dump(mode="json"))
+        return manifest
 
     def manifest(self) -> Manifest:
         path = self.path / "manifest.json"
@@ -72,7 +78,8 @@ class RunDirectory:
         return self._read(path) if path.is_file() else None
 
     def write_result(self, result: dict[str, Json]) -> None:
-        self._write("result.json", result)
+        with journal.storage(self.path):
+            self._write("result.json", result)
 
     def _write(self, name: str, value: Json) -> None:
         temporary = self.path / f".{name}.{os.getpid()}"

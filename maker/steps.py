@@ -1,18 +1,18 @@
 """The steps of a run in segment and index order, read from its lanes, where segments are interleaved.
 
-One pass notes where each decision stands (4 bytes a step), a second reads them in order; no step is kept.
+One pass over the chunks copies the decisions to a temporary file and notes where they stand (4 bytes a
+step), a second reads them in order; no step is kept in memory.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from maker import journal
@@ -27,36 +27,35 @@ _SPAN = 1 << 32
 
 @dataclass(slots=True)
 class _Places:
-    """Where the records of one segment stand."""
+    """Where the records of one segment stand in the temporary file."""
 
-    decisions: list[tuple[Path, int, array[int]]] = field(default_factory=list)
-    """(chunk, base, offsets from that base) in order."""
-    count: int = 0
-    park: tuple[Path, int, int] | None = None
-    """(chunk, offset, decisions before it) of the last park."""
+    runs: list[tuple[int, array[int]]] = field(default_factory=list)
+    """(base, offsets from that base) of the decisions, in order."""
+    park: bytes | None = None
+    """The last park, if no decision came after it."""
 
-    def note(self, chunk: Path, offset: int) -> None:
-        if not self.decisions or self.decisions[-1][0] != chunk or offset - self.decisions[-1][1] >= _SPAN:
-            self.decisions.append((chunk, offset, array("I")))
-        _, base, offsets = self.decisions[-1]
+    def note(self, offset: int) -> None:
+        if not self.runs or offset - self.runs[-1][0] >= _SPAN:
+            self.runs.append((offset, array("I")))
+        base, offsets = self.runs[-1]
         offsets.append(offset - base)
-        self.count += 1
+        self.park = None
 
 
 def in_order(run: RunDirectory) -> Iterator[Record]:
     """A decision, or a park that was not resolved since, for each step; segments by id, steps by index."""
     segments: defaultdict[str, _Places] = defaultdict(_Places)
-    for lane in run.lanes():
-        _note(run.lane(lane), segments)
-    with ExitStack() as files:
-        opened = cache(lambda chunk: files.enter_context(chunk.open("rb")))
-        for segment in sorted(segments):
-            places = segments[segment]
-            for chunk, base, offsets in places.decisions:
+    with TemporaryFile() as spool:
+        for lane in run.lanes():
+            _copy(journal.scan(run.lane(lane), ("decision", "event")), spool, segments)
+        for name in sorted(segments):
+            for base, offsets in segments[name].runs:
                 for offset in offsets:
-                    yield _fetch(opened(chunk), chunk, base + offset)
-            if places.park and places.park[2] == places.count:
-                yield _fetch(opened(places.park[0]), *places.park[:2])
+                    spool.seek(base + offset)
+                    yield json.loads(spool.readline())
+            park = segments[name].park
+            if park:
+                yield json.loads(park)
 
 
 def decided(run: RunDirectory) -> Iterator[tuple[str, int, Json]]:
@@ -66,18 +65,15 @@ def decided(run: RunDirectory) -> Iterator[tuple[str, int, Json]]:
             yield record["segment"], record["step"], record["answer"]
 
 
-def _note(folder: Path, segments: defaultdict[str, _Places]) -> None:
-    for chunk, offset, line in journal.scan(folder, ("decision", "event")):
+def _copy(lines: Iterator[tuple[object, int, bytes]], spool: BinaryIO, segments: dict[str, _Places]) -> None:
+    end = spool.tell()
+    for _, _, line in lines:
         found = _SEGMENT.search(line)
         if not found:
             continue
         places = segments[found[1].decode()]
         if line.startswith(b'{"kind":"decision"'):
-            places.note(chunk, offset)
+            places.note(end)
+            end += spool.write(line)
         elif line.startswith(b'{"kind":"event","event":"park"'):
-            places.park = (chunk, offset, places.count)
-
-
-def _fetch(file: BinaryIO, chunk: Path, offset: int) -> Record:
-    file.seek(offset)
-    return journal.parse(chunk, offset, file.readline())
+            places.park = line

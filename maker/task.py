@@ -8,12 +8,14 @@ plug-in's own line, the step and nothing of its text.
 
 from __future__ import annotations
 
+import asyncio
+import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NoReturn, Protocol, TypeVar
 
 from maker import canonical
-from maker.errors import MakerError, PluginError, inert
+from maker.errors import JoinError, JournalDamagedError, PluginError, inert
 from maker.nouns import Json, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
@@ -46,8 +48,11 @@ class Decomposer(Protocol):
         ...
 
 
+SEGMENT_ID = re.compile(r"[A-Za-z0-9._-]{1,80}", re.ASCII)
+
+
 class Task:
-    """A decomposer as the core uses it."""
+    """A decomposer as the core uses it: what it returns is checked, and made the JSON of a journal."""
 
     def __init__(self, decomposer: Decomposer, name: str) -> None:
         self.decomposer = decomposer
@@ -55,51 +60,84 @@ class Task:
         self._check: Callable[[Step, Json], bool | str] | None = getattr(decomposer, "check", None)
         self._canonical: Callable[[Json], Json] | None = getattr(decomposer, "canonical", None)
 
-    def segments(self) -> Iterable[Segment]:
-        try:
-            yield from self.decomposer.segments()
-        except Exception as error:
-            _blame("segments", None, error)
+    def segments(self) -> Iterator[Segment]:
+        """Raises PluginError for an id that is not well formed or comes twice."""
+        seen: set[str] = set()
+        segments = iter(self._call("segments", None, self.decomposer.segments))
+        while (segment := self._call("segments", None, next, segments, None)) is not None:
+            if not isinstance(segment, Segment):
+                raise PluginError(f"segments gave a {type(segment).__name__}, expected a Segment")
+            if not isinstance(segment.id, str) or not SEGMENT_ID.fullmatch(segment.id):
+                raise PluginError(
+                    f"segments gave the id {inert(repr(segment.id))}, "
+                    "expected 1 to 80 letters, digits and ._-"
+                )
+            if segment.id in seen:
+                raise PluginError(f"segments gave the id {segment.id} twice")
+            seen.add(segment.id)
+            yield Segment(segment.id, self._json("segments", None, segment.state))
 
     def prompt(self, step: Step) -> Prompt | None:
-        return self._call("prompt", step, self.decomposer.prompt, step)
+        prompt = self._call("prompt", step, self.decomposer.prompt, step)
+        if prompt is not None and not isinstance(prompt, Prompt):
+            raise self._wrong("prompt", step, prompt, "a Prompt or None")
+        return prompt
 
     def read(self, step: Step, text: str) -> tuple[str, Json]:
         """(key, answer) of a response; raises RedFlag for one that must not vote."""
-        answer = self._call("parse", step, self.decomposer.parse, step, text)
-        verdict = True if self._check is None else self._call("check", step, self._check, step, answer)
-        if verdict is not True:
-            raise RedFlag(verdict or "check")
-        if self._canonical is None:
-            return self._call("parse", step, canonical.key, answer), answer
-        value = self._call("canonical", step, self._canonical, answer)
+        answer = self._json("parse", step, self._call("parse", step, self.decomposer.parse, step, text))
+        if self._check is not None:
+            verdict = self._call("check", step, self._check, step, answer)
+            if not isinstance(verdict, bool | str):
+                raise self._wrong("check", step, verdict, "True, False or a reason")
+            if verdict is not True:
+                raise RedFlag(verdict or "check")
+        value = answer if self._canonical is None else self._call("canonical", step, self._canonical, answer)
         return self._call("canonical", step, canonical.key, value), answer
 
     def advance(self, step: Step, answer: Json) -> Json:
-        return self._call("advance", step, self.decomposer.advance, step, answer)
+        return self._json("advance", step, self._call("advance", step, self.decomposer.advance, step, answer))
 
     def digest(self, step: Step) -> str:
         return self._call("advance", step, canonical.digest, step.state)
 
     def stitch(self, finals: Mapping[str, Json]) -> Json:
-        return self._call("stitch", None, self.decomposer.stitch, finals)
+        return self._json("stitch", None, self._call("stitch", None, self.decomposer.stitch, finals))
 
     def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool | str | None:
         """True, or what is wrong with the run; None when the task has no judge."""
         judge: Callable[..., bool | str] | None = getattr(self.decomposer, "verify", None)
-        return None if judge is None else self._call("verify", None, judge, decided)
+        if judge is None:
+            return None
+        verdict = self._call("verify", None, judge, decided)
+        if not isinstance(verdict, bool | str):
+            raise self._wrong("verify", None, verdict, "True, False or what is wrong")
+        return verdict
+
+    def _json(self, what: str, step: Step | None, value: Json) -> Json:
+        """The value as it will be read back, so that a run and its resume see the same."""
+        return self._call(what, step, canonical.plain, value)
 
     def _call(self, what: str, step: Step | None, method: Callable[..., T], *args: object) -> T:
         try:
             return method(*args)
-        except (RedFlag, MakerError):
-            raise
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, RedFlag) and what in ("parse", "check") and isinstance(error.reason, str):
+                raise
+            if (isinstance(error, JoinError) and what == "stitch") or isinstance(error, JournalDamagedError):
+                raise
             _blame(what, step, error)
 
+    def _wrong(self, what: str, step: Step | None, value: object, expected: str) -> PluginError:
+        return PluginError(f"{what}{_at(step)} returned a {type(value).__name__}, expected {expected}")
 
-def _blame(what: str, step: Step | None, error: Exception) -> NoReturn:
+
+def _blame(what: str, step: Step | None, error: BaseException) -> NoReturn:
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-    at = f" at step {step.segment}:{step.index}" if step else ""
-    raise PluginError(f"{what} raised {type(error).__name__}{at} ({where}): {inert(error)}") from error
+    said = f"{type(error).__name__}{_at(step)} ({where}): {inert(error)}"
+    raise PluginError(f"{what} raised {said}") from error
+
+
+def _at(step: Step | None) -> str:
+    return f" at step {step.segment}:{step.index}" if step else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
+from maker.nouns import Json
 from maker.records import Record
 
 
@@ -36,6 +37,16 @@ class Totals:
             self._fold_decision(record)
         elif record["event"] == "faults":
             self.transport_faults += sum(record["counts"].values())
+
+    def to_json(self) -> dict[str, Json]:
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "reasons": dict(self.reasons)}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Json]) -> Totals:
+        return cls(**{**stored, "reasons": Counter(stored["reasons"])})
+
+    def copy(self) -> Totals:
+        return replace(self, reasons=self.reasons.copy())
 
     def add(self, other: Totals) -> None:
         for name in (f.name for f in fields(self)):

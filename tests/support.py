@@ -15,6 +15,10 @@ from maker.voters import AheadByK, Truncated
 ROOT = Path(__file__).resolve().parents[1]
 
 
+class Death(BaseException):
+    """What kills a process, as far as code in it can tell."""
+
+
 class Spell:
     """A chain of `length` steps whose answers are words; a state is the last three of them."""
 
@@ -31,7 +35,7 @@ class Spell:
         if text == "?":
             raise RedFlag("malformed")
         if text == "die":
-            raise SystemExit
+            raise Death
         if text == "boom":
             raise ValueError("the parser is broken \x1b[31m")
         return text

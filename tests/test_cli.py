@@ -86,7 +86,7 @@ def test_a_finished_run_is_not_drawn_again(maker: Maker) -> None:
 def test_a_killed_run_goes_on_where_it_was_with_the_same_command(maker: Maker, sent: signal.Signals) -> None:
     words = ("run", "hanoi", "-T", "disks=7", "--seed", 5, "--json")
     straight = maker(*words, *SIM, "--run-dir", "straight").done
-    slow = ("--model", "sim:error=0.01,flags=0.02,latency=5ms", "--run-dir", "killed")
+    slow = ("--model", "sim:error=0.01,flags=0.02,latency=20ms", "--run-dir", "killed")
     process = maker.start(*words, *slow)
     wait_for_steps(maker.folder / "killed", 20)
     process.send_signal(sent)
@@ -222,8 +222,8 @@ def test_a_damaged_journal_stops_the_run_with_exit_code_6(maker: Maker) -> None:
 
 
 def test_options_come_from_the_command_line_then_the_environment_then_a_file(maker: Maker) -> None:
-    (maker.folder / "run.toml").write_text('model = ["sim"]\nk = 2\nseed = 9\n')
-    words = ("run", "hanoi", "-T", "disks=3", "--config", "run.toml", "--json")
+    (maker.folder / "run.toml").write_text('model = ["sim"]\nk = 2\nseed = 9\n[T]\ndisks = 3\n')
+    words = ("run", "hanoi", "--config", "run.toml", "--json")
     launch = maker(*words, "--seed", 4, MAKER_K="5").events[0]
     assert (launch["models"][0]["spec"], launch["voter"], launch["seed"]) == ("sim", "ahead_by_k:k=5", 4)
     (maker.folder / "run.toml").write_text("colour = 1\n")

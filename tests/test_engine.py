@@ -13,12 +13,15 @@ from maker.chain import Chain, Finish, Park
 from maker.engine import Ended, Engine
 from maker.errors import BlockedError
 from maker.journal import Lane
+from maker.ledger import Ledger
 from maker.model import Request
 from maker.nouns import Sample, Seat, Segment
+from maker.panel import Panel
 from maker.recovery import Recovery
+from maker.task import Task
 from maker.totals import Totals
 from maker.voters import AheadByK
-from tests.support import panel, sample, task
+from tests.support import Death, panel, sample, task
 
 
 class Scripted:
@@ -42,28 +45,41 @@ class Scripted:
         pass
 
 
+def recovered(lane: Lane, subject: Task, board: Panel) -> Recovery:
+    """What the newest chunk of a lane says, as a worker reads it."""
+    recovery = Recovery(subject, board)
+    header, after = lane.last()
+    if header is not None:
+        recovery.load(header)
+    for record in after:
+        recovery.fold(record)
+    return recovery
+
+
 def run(folder: Path, model: Scripted, length: int = 4, k: int = 3, cap: int = 20) -> tuple[Ended, Totals]:
     """Run a segment in a lane, going on with what is in it."""
 
     async def go() -> tuple[Ended, Totals]:
         subject, board = task(length), panel(AheadByK(k), cap)
         lane = Lane.claim(folder, "r")
-        recovery = Recovery(subject, board)
-        for record in journal.read(folder):
-            recovery.fold(record)
-        engine = Engine({"m": model}, lane, recovery.totals)
+        recovery = recovered(lane, subject, board)
+        lane.turn(recovery.ledger.page(recovery.going()))
+        engine = Engine({"m": model}, lane, recovery.ledger)
         parked, going = recovery.resume()
         try:
             if parked:
-                return parked[0], engine.totals
+                return Park(parked[0][1]), engine.ledger.totals
             if recovery.finished:
-                return recovery.finished[0], engine.totals
-            if not going:
+                return recovery.finished[0], engine.ledger.totals
+            if going:
+                [each] = going
+                ended = await engine.run(each.chain, each.wishes, each.samples)
+            else:
                 segment = Segment("s0", [])
                 engine.write(records.from_segment(segment))
                 chain = Chain(subject, board, segment)
-                going = [(chain, chain.start())]
-            return await engine.run(*going[0]), engine.totals
+                ended = await engine.run(chain, chain.start())
+            return ended, engine.ledger.totals
         finally:
             engine.write_faults()
             lane.close()
@@ -145,7 +161,7 @@ def test_a_larger_cap_resolves_a_parked_step_with_the_samples_it_has(tmp_path: P
 
 
 def test_a_response_that_kills_the_parser_is_written_before_it_does(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(Death):
         run(tmp_path, Scripted(lambda request, seat: "die"))
     assert [record["text"] for record in journal.read(tmp_path, ("sample",))] == ["die"]
 
@@ -167,10 +183,8 @@ def test_when_one_draw_is_blocked_what_else_is_under_way_is_still_written(tmp_pa
 
 def test_of_decided_steps_a_recovery_keeps_nothing(tmp_path: Path) -> None:
     run(tmp_path, Scripted(lambda request, seat: "ab"[seat.draw % 2 * (request.step.index == 3)]), k=2, cap=4)
-    recovery = Recovery(task(4), panel(AheadByK(2), 4))
-    for record in journal.read(tmp_path):
-        recovery.fold(record)
-    assert recovery.totals.samples == 3 * 2 + 4
+    recovery = recovered(Lane.claim(tmp_path, "r"), task(4), panel(AheadByK(2), 4))
+    assert recovery.ledger.totals.samples == 3 * 2 + 4
     assert len(recovery._open["s0"].samples) == 4
 
 
@@ -183,7 +197,8 @@ def test_cancelling_a_run_keeps_what_has_come_in(tmp_path: Path) -> None:
     async def cancelled() -> None:
         chain = Chain(task(), panel(), Segment("s0", []))
         lane = Lane.claim(tmp_path, "r")
-        engine = Engine({"m": Slow(lambda r, s: "a")}, lane, Totals())
+        lane.turn(Ledger().page([]))
+        engine = Engine({"m": Slow(lambda r, s: "a")}, lane)
         under_way = asyncio.create_task(engine.run(chain, chain.start()))
         await asyncio.sleep(0.05)
         under_way.cancel()

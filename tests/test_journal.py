@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from maker import journal, records
 from maker.errors import FencedError, JournalDamagedError
 from maker.journal import Lane
+from maker.ledger import Ledger
 from maker.nouns import Decision, Flags, Parked, Sample, Seat, Tally, Votes
 
 RECORDS = [records.event("note", number=number, text="é\ud800\x1b\n" * number) for number in range(5)]
@@ -25,8 +26,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "lanes" / "0000"
 
 
-def write(folder: Path, written: list[dict] = RECORDS) -> Path:
+def claim(folder: Path) -> Lane:
     lane = Lane.claim(folder, "r")
+    lane.turn(Ledger().page([]))
+    return lane
+
+
+def write(folder: Path, written: list[dict] = RECORDS) -> Path:
+    lane = claim(folder)
     for record in written:
         lane.append(record)
     lane.close()
@@ -46,7 +53,7 @@ def test_lines_are_plain_json_that_any_tool_reads(folder: Path) -> None:
 
 
 def test_a_record_is_in_the_file_when_append_returns(folder: Path) -> None:
-    lane = Lane.claim(folder, "r")
+    lane = claim(folder)
     lane.append(RECORDS[0])
     assert list(journal.read(folder)) == RECORDS[:1]
     lane.close()
@@ -104,9 +111,9 @@ def test_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
 
 
 def test_what_an_older_owner_appends_after_a_takeover_is_ignored(folder: Path) -> None:
-    old = Lane.claim(folder, "r")
+    old = claim(folder)
     old.append(RECORDS[0])
-    new = Lane.claim(folder, "r")
+    new = claim(folder)
     old.append(RECORDS[1])
     new.append(RECORDS[2])
     assert list(journal.read(folder)) == [RECORDS[0], RECORDS[2]]
@@ -118,10 +125,11 @@ def test_what_an_older_owner_appends_after_a_takeover_is_ignored(folder: Path) -
 def test_an_owner_that_was_overtaken_before_its_first_line_is_ignored(folder: Path) -> None:
     write(folder)
     (folder / "claims" / "000002").touch()
-    newest = Lane.claim(folder, "r")
+    newest = claim(folder)
     newest.append(RECORDS[0])
+    late = Lane(folder, "r", epoch=2)
     with pytest.raises(FencedError, match="epoch 3 has taken over from epoch 2"):
-        Lane(folder, "r", epoch=2)
+        late.turn(Ledger().page([]))
     newest.append(RECORDS[1])
     assert list(journal.read(folder)) == [*RECORDS, *RECORDS[:2]]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from maker.errors import UsageError
 from maker.flags import Rule
 from maker.nouns import RedFlag, Sample
 
@@ -42,6 +43,8 @@ class TooLong(Composable):
     """More than so many response tokens: past about 700 the paper's errors jump (section 4.4)."""
 
     def __init__(self, tokens: int = 700) -> None:
+        if tokens < 1:
+            raise UsageError(f"too_long: tokens={tokens}, expected 1 or more")
         self.tokens = tokens
 
     def __call__(self, sample: Sample, /) -> str | None:

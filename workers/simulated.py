@@ -52,8 +52,8 @@ class Simulated:
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise UsageError(f"sim: {name}={share}, expected a share from 0 to 1")
-        if rivals < 1 or latency < 0 or sigma < 0:
-            raise UsageError("sim: expected rivals >= 1, latency >= 0 and sigma >= 0")
+        if rivals < 1 or not (0 <= latency < math.inf and 0 <= sigma < math.inf):
+            raise UsageError("sim: expected rivals >= 1, and finite latency and sigma >= 0")
         if not (hasattr(task, "truth") and hasattr(task, "mistake")):
             raise UsageError(
                 f"sim: {type(task).__name__} cannot be simulated, it has no truth() and mistake(); "

@@ -41,3 +41,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        print(f"maker: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if not sys.stderr.closed and sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h")  # an impatient Ctrl-C may have left the cursor hidden

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -63,10 +63,8 @@ def _links() -> str:
 
 
 def _packages() -> str:
-    versions = []
-    for name in ("ray", "openai", "pydantic", "numpy", "tenacity"):
-        versions.append(f"{name} {importlib.import_module(name).__dict__.get('__version__', '')}".strip())
-    return ", ".join(versions)
+    names = ("ray", "openai", "pydantic", "numpy", "tenacity")
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def _weights() -> str:

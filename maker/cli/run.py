@@ -17,17 +17,19 @@ from maker.errors import UsageError
 
 
 def _load_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Options from a TOML file, below the command line and the environment."""
+    """Options from a TOML file by their long names, and a table T; below command line and environment."""
     if path is None:
         return None
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from None
-    known = {option.name for option in context.command.params}
-    if unknown := values.keys() - known:
-        raise UsageError(f"--config {path}: unknown {sorted(unknown)}, expected {sorted(map(str, known))}")
-    context.default_map = {**(context.default_map or {}), **values}
+    known = {option.opts[0].lstrip("-"): str(option.name) for option in context.command.params}
+    if unknown := values.keys() - known.keys():
+        raise UsageError(f"--config {path}: unknown {sorted(unknown)}, expected {sorted(known)}")
+    if isinstance(values.get("T"), dict):
+        values["T"] = [f"{name}={value}" for name, value in values["T"].items()]
+    context.default_map = {known[name]: value for name, value in values.items()}
     return path
 
 
@@ -45,7 +47,8 @@ def run(
         ),
     ] = None,
     k: Annotated[
-        int | None, typer.Option(help="Votes by which an answer must lead (3).", envvar="MAKER_K")
+        int | None,
+        typer.Option("--k", "-k", help="Votes by which an answer must lead (3).", envvar="MAKER_K"),
     ] = None,
     voter: Annotated[
         str | None, typer.Option(help="Another rule: first_to_k:k=4, majority:n=5.", envvar="MAKER_VOTER")
@@ -125,5 +128,7 @@ def _parameters(texts: list[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()):
             raise UsageError(f"-T {text}: expected KEY=VALUE")
+        if name in values:
+            raise UsageError(f"-T {name}: given twice")
         values[name] = value
     return values
