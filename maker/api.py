@@ -25,6 +25,7 @@ from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.cluster.lane_worker import Orders
 from maker.errors import BlockedError, FencedError, MakerError, StorageError, UsageError, inert
+from maker.guard import guarded
 from maker.manifest import Manifest, Source
 from maker.nouns import Json
 from maker.options import duration
@@ -256,7 +257,7 @@ def _suggested(subject: plugins.Plugin, params: Mapping[str, object]) -> str:
 
 def _check_cap(panel: Panel) -> None:
     """No step could ever be decided with fewer samples than its voter needs."""
-    verdict = panel.voter.decide(Ballot(panel.max_samples))
+    verdict = guarded("the voter", None, panel.voter.decide, Ballot(panel.max_samples))
     if isinstance(verdict, Want) and verdict.votes > panel.max_samples:
         raise UsageError(
             f"max_samples={panel.max_samples}, but the voter needs {verdict.votes} votes at least"

@@ -132,7 +132,7 @@ class Chain:
     # -- the algorithms ----------------------------------------------------------------------------
 
     def _proceed(self) -> list[Wish]:
-        verdict = self.panel.voter.decide(self.ballot)
+        verdict = self.panel.decide(self.step, self.ballot)
         if isinstance(verdict, Decided):
             return self._commit(verdict.key)
         fresh = self.ballot.want(verdict.votes)
@@ -156,7 +156,7 @@ class Chain:
 
     def _vote(self, sample: Sample) -> tuple[str, Json]:
         """(key, answer) of a sample; RedFlag if a rule or the parser discards it."""
-        reason = self.panel.flags(sample)
+        reason = self.panel.flag(self.step, sample)
         if reason is not None:
             raise RedFlag(reason)
         if sample.text not in self._read:

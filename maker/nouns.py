@@ -94,6 +94,8 @@ class RedFlag(Exception):
     """
 
     def __init__(self, reason: str = "malformed", detail: str = "") -> None:
+        if not isinstance(reason, str) or not reason:
+            raise TypeError(f"a red flag's reason must be a text, not {type(reason).__name__}")
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail

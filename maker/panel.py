@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from maker.ballot import Ballot
 from maker.flags import Rule
-from maker.nouns import Seat, Step
-from maker.voter import Voter
+from maker.guard import guarded
+from maker.nouns import Sample, Seat, Step
+from maker.voter import Decided, Voter, Want
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ class Panel:
     max_samples: int = 100
     """The most draws at one step, flagged ones included; undecided then, the step is parked."""
     seed: int = 0
+
+    def decide(self, step: Step, ballot: Ballot) -> Decided | Want:
+        """The voter's verdict; PluginError if it raises."""
+        return guarded("the voter", step, self.voter.decide, ballot)
+
+    def flag(self, step: Step, sample: Sample) -> str | None:
+        """Why a rule discards a sample, if one does; PluginError if it raises."""
+        return guarded("a red-flag rule", step, self.flags, sample)
 
     def seats(self, step: Step, state: str, draws: tuple[int, ...]) -> list[Seat]:
         """The seats of these draws; `state` is the digest of the step's state."""

@@ -8,14 +8,13 @@ plug-in's own line, the step and nothing of its text.
 
 from __future__ import annotations
 
-import asyncio
 import re
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from maker import canonical
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
+from maker.guard import at, guarded
 from maker.nouns import Json, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
@@ -48,6 +47,14 @@ class Decomposer(Protocol):
         ...
 
 
+_ALLOWED: dict[str, tuple[type, ...]] = {
+    "parse": (RedFlag,),
+    "check": (RedFlag,),
+    "stitch": (JoinError,),
+    "verify": (JournalDamagedError,),  # raised while it reads the run
+}
+"""What may leave a method as it is."""
+
 SEGMENT_ID = re.compile(r"[A-Za-z0-9._-]{1,80}", re.ASCII)
 
 
@@ -63,7 +70,7 @@ class Task:
     def segments(self) -> Iterator[Segment]:
         """Raises PluginError for an id that is not well formed or comes twice."""
         seen: set[str] = set()
-        segments = iter(self._call("segments", None, self.decomposer.segments))
+        segments = self._call("segments", None, iter, self._call("segments", None, self.decomposer.segments))
         while (segment := self._call("segments", None, next, segments, None)) is not None:
             if not isinstance(segment, Segment):
                 raise PluginError(f"segments gave a {type(segment).__name__}, expected a Segment")
@@ -119,25 +126,7 @@ class Task:
         return self._call(what, step, canonical.plain, value)
 
     def _call(self, what: str, step: Step | None, method: Callable[..., T], *args: object) -> T:
-        try:
-            return method(*args)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if isinstance(error, RedFlag) and what in ("parse", "check") and isinstance(error.reason, str):
-                raise
-            if (isinstance(error, JoinError) and what == "stitch") or isinstance(error, JournalDamagedError):
-                raise
-            _blame(what, step, error)
+        return guarded(what, step, method, *args, allowed=_ALLOWED.get(what, ()))
 
     def _wrong(self, what: str, step: Step | None, value: object, expected: str) -> PluginError:
-        return PluginError(f"{what}{_at(step)} returned a {type(value).__name__}, expected {expected}")
-
-
-def _blame(what: str, step: Step | None, error: BaseException) -> NoReturn:
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-    said = f"{type(error).__name__}{_at(step)} ({where}): {inert(error)}"
-    raise PluginError(f"{what} raised {said}") from error
-
-
-def _at(step: Step | None) -> str:
-    return f" at step {step.segment}:{step.index}" if step else ""
+        return PluginError(f"{what}{at(step)} returned a {type(value).__name__}, expected {expected}")
