@@ -1,7 +1,7 @@
 """Runs a whole task: places segments as the schedule wishes, replaces lost workers, gathers final states.
 
 It holds final states and counters, never steps. Invariant: what it says of the run stands in the
-journal. Read next: `lane_worker.py`, which does the work.
+journal.
 """
 
 from __future__ import annotations
