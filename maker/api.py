@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from maker import __version__, assembly, plugins, steps
+from maker import replay as replaying
 from maker.ballot import Ballot
 from maker.cluster import ray_crew
 from maker.cluster.coordinator import Coordinator, Progress
@@ -29,12 +30,17 @@ from maker.guard import guarded
 from maker.manifest import Manifest, Source
 from maker.nouns import Json
 from maker.options import duration
-from maker.panel import Panel
+from maker.panel import Member, Panel
+from maker.replay import Replayed
 from maker.run_directory import RunDirectory
 from maker.voter import Want
 
 Status = Literal["done", "failed", "parked", "blocked", "stopped", "fenced"]
 EXIT_CODES: dict[str, int] = {"done": 0, "failed": 1, "blocked": 1, "parked": 3, "fenced": 5, "stopped": 130}
+
+
+ANY = 1 << 30
+"""A cap that no step reaches: a replay has the samples that were drawn, under whatever cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,35 @@ def run(
     except StorageError as error:
         return result if result.status == "blocked" else replace(result, status="blocked", reason=str(error))
     return result
+
+
+def resume(run_dir: str | Path, *, max_samples: int | None = None, **operational: Any) -> RunResult:
+    """Go on with a run as its manifest says; `operational` are those options of `run` that may change.
+
+    Raises IncompatibleResumeError when a plug-in's file is not what it was.
+    """
+    manifest = RunDirectory(Path(run_dir)).manifest()
+    return run(
+        manifest.task.spec,
+        params=manifest.parameters,
+        model=[model.spec for model in manifest.models],
+        voter=manifest.voter,
+        red_flags=manifest.red_flags,
+        seed=manifest.seed,
+        max_samples=manifest.max_samples if max_samples is None else max_samples,
+        run_dir=run_dir,
+        **operational,
+    )
+
+
+def replay(run_dir: str | Path) -> Replayed:
+    """Decide a recorded run again from its samples, without a model, and compare to the byte."""
+    directory = RunDirectory(Path(run_dir))
+    manifest = directory.manifest()
+    subject = assembly.task(manifest)
+    members = (Member("recorded", (None, None)),)
+    panel = Panel(assembly.voter(manifest), members, assembly.red_flags(manifest), max_samples=ANY)
+    return replaying.replay(directory, subject, panel)
 
 
 async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:

@@ -196,6 +196,15 @@ def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event"))
         yield chunks.decode(chunk, offset, line)
 
 
+def newest(folder: Path) -> tuple[list[Record], list[Record]]:
+    """(every header, the records of the newest chunk): what there is to know without reading the history."""
+    counted = _counted(folder)
+    if not counted:
+        return [], []
+    chunk, end, _ = counted[-1]
+    return [header for _, _, header in counted], list(_records(chunk, end))[1:]
+
+
 def scan(folder: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, int, bytes]]:
     """(chunk, byte offset, line) of the records of these kinds, checked but not parsed."""
     wanted = tuple(b'{"kind":"%b"' % kind.encode() for kind in kinds)

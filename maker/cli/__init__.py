@@ -1,4 +1,4 @@
-"""The command line: `maker run`, `steps`, `models`, `doctor`. One file a command.
+"""The command line. One file a command, or a family of them.
 
 With --json, stdout holds JSON lines only and everything else goes to stderr. What a model wrote is
 shown escaped, always. Nothing heavy (ray, openai, numpy) is imported before a command needs it.
@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from maker.cli import doctor, models, run, steps
+from maker.cli import doctor, look, models, run, steps
 from maker.errors import MakerError
 
 app = typer.Typer(
@@ -22,6 +22,12 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("steps")(steps.steps)
+app.command("resume")(run.resume)
+app.command("ls")(look.ls)
+app.command("status")(look.status)
+app.command("show")(look.show)
+app.command("verify")(look.verify)
+app.command("replay")(look.replay)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 

@@ -108,6 +108,35 @@ def run(
     sys.exit(result.exit_code)
 
 
+def resume(
+    run: Annotated[Path, typer.Argument(help="The run's directory.")],
+    max_samples: Annotated[int | None, typer.Option(help="A new cap on the draws at a step.")] = None,
+    workers: Annotated[int, typer.Option(envvar="MAKER_WORKERS")] = 2,
+    engine: Annotated[Literal["ray", "inline"], typer.Option(envvar="MAKER_ENGINE")] = "ray",
+    address: Annotated[str | None, typer.Option(envvar="RAY_ADDRESS")] = None,
+    base_url: Annotated[str | None, typer.Option(envvar="OPENAI_BASE_URL")] = None,
+    give_up_after: Annotated[str | None, typer.Option()] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
+) -> None:
+    """Go on with RUN where it was; parked steps with the samples they have."""
+    from maker import api
+
+    with _stdout() as out, Shown(as_json, out) as shown:
+        result = api.resume(
+            run,
+            max_samples=max_samples,
+            workers=workers,
+            engine=engine,
+            address=address,
+            base_url=base_url,
+            give_up_after=give_up_after,
+            on_launch=shown.launch,
+            on_progress=shown.progress,
+        )
+        shown.result(result)
+    sys.exit(result.exit_code)
+
+
 @contextmanager
 def _stdout() -> Iterator[TextIO]:
     """The real stdout; whatever else writes there meanwhile (Ray does) goes to stderr."""

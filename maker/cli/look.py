@@ -1,0 +1,122 @@
+"""`maker ls`, `status`, `show`, `verify`, `replay`: what a run is, was, and whether it holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maker import chunks, journal, records, summary
+from maker.cli.steps import parse_step
+from maker.errors import UsageError
+from maker.nouns import Json
+from maker.run_directory import RunDirectory
+
+Run = Annotated[Path, typer.Argument(help="The run's directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
+
+
+def ls(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """List the runs in a folder, the oldest first."""
+    for path in sorted(folder.glob("*/manifest.json")):
+        shown = _status(RunDirectory(path.parent))
+        line = f"{shown['status']:10}  {shown['steps']:>9,} steps  {shown['task']}  {shown['run']}"
+        print(json.dumps(shown) if as_json else line)
+
+
+def status(run: Run, as_json: AsJson = False) -> None:
+    """Where a run is: read from its headers, without its plug-ins and whoever is writing."""
+    directory = RunDirectory(run)
+    shown = _status(directory)
+    if as_json:
+        print(json.dumps(shown))
+        return
+    for name, value in shown.items():
+        print(f"{name:>16}  {value if isinstance(value, str | int) else json.dumps(value)}")
+
+
+def _status(run: RunDirectory) -> dict[str, Json]:
+    manifest, found = run.manifest(), summary.summarise(run)
+    state, reason = summary.status(run)
+    totals = found.totals.to_json()
+    return {
+        "run": str(run.path),
+        "status": state,
+        "reason": reason,
+        "task": manifest.task.spec,
+        "models": [model.spec for model in manifest.models],
+        **totals,
+        "segments_finished": found.finished,
+        "segments_going": len(found.going),
+        "parked": found.parked,
+        "epochs": found.epochs,
+    }
+
+
+def show(
+    run: Run, step: Annotated[str, typer.Argument(help="SEGMENT:INDEX")], as_json: AsJson = False
+) -> None:
+    """Every sample of a step with its seat, its vote or flag; model text is shown escaped."""
+    directory = RunDirectory(run)
+    directory.manifest()
+    name, index = parse_step(step)
+    shown = list(_step(directory, name, index))
+    if not shown:
+        raise UsageError(f"{run} has no record of step {step}")
+    for line in shown:
+        print(json.dumps(line))
+
+
+def _step(run: RunDirectory, name: str, index: int) -> list[dict[str, Json]]:
+    """The step's samples, each with what became of it, then its decision or park."""
+    mark = f'"segment":"{name}","step":{index},'.encode()
+    for lane in run.lanes():
+        found: list[records.Record] = []
+        for chunk, offset, line in journal.scan(run.lane(lane), ("sample", "decision", "event")):
+            if mark in line[:200]:
+                found.append(chunks.decode(chunk, offset, line))
+        if found:
+            return _fates(found)
+    return []
+
+
+def _fates(found: list[records.Record]) -> list[dict[str, Json]]:
+    verdicts = [record for record in found if record["kind"] != "sample"]
+    last = verdicts[-1] if verdicts else {"votes": [], "flags": []}
+    fate = {draw: f"vote {votes['key']}" for votes in last["votes"] for draw in votes["draws"]}
+    fate |= {draw: f"flag {flags['reason']}" for flags in last["flags"] for draw in flags["draws"]}
+    samples = [record for record in found if record["kind"] == "sample"]
+    open_or_late = "surplus" if verdicts else "open"
+    return [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples] + verdicts[
+        -1:
+    ]
+
+
+def verify(run: Run, as_json: AsJson = False) -> None:
+    """Check every line's checksum and every chunk's digest."""
+    directory = RunDirectory(run)
+    directory.manifest()
+    checked = {lane: journal.verify(directory.lane(lane)) for lane in directory.lanes()}
+    line = {"event": "verified", "run": str(run), "lanes": len(checked), "chunks": sum(checked.values())}
+    print(json.dumps(line) if as_json else f"{line['chunks']} chunks of {line['lanes']} lanes check out")
+
+
+def replay(run: Run, as_json: AsJson = False) -> None:
+    """Decide the run again from its recorded samples, offline; exit code 1 if a decision differs."""
+    from maker import api
+
+    found = api.replay(run)
+    same = found.steps - len(found.different)
+    if as_json:
+        print(json.dumps({"event": "replayed", "steps": found.steps, "different": found.different}))
+    else:
+        print(f"{same:,} of {found.steps:,} decisions are byte-identical")
+        for step in found.different[:20]:
+            print(f"  differs: {step}")
+    sys.exit(1 if found.different else 0)
