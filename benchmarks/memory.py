@@ -34,7 +34,7 @@ def measure(disks: int) -> dict[str, Any]:
         peaks = watch(psutil.Process(process.pid))
         out, _ = process.communicate()
         done = json.loads(out.splitlines()[-1])
-        size = sum(path.stat().st_size for path in Path(folder).rglob("*.jsonl"))
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*.jsonl*"))
     return {
         "steps": done["steps"],
         "status": done["status"],

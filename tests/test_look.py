@@ -94,6 +94,31 @@ def test_a_replay_finds_a_decision_that_the_samples_do_not_give(maker: Maker, ru
     assert ended.events[0]["different"] == [f"{step['segment']}:{step['step']}"]
 
 
+def test_another_k_on_the_same_samples_says_what_it_would_have_saved_or_missed(
+    maker: Maker, run: Path
+) -> None:
+    steps = maker("steps", run, "--json").events
+    [same] = maker("replay", run, "--k", 4, "--json").events
+    assert (same["saved"], same["changed"], same["undecided"], same["steps"]) == (0, [], [], 255)
+    [fewer] = maker("replay", run, "--k", 3, "--json").events
+    assert fewer["undecided"] == fewer["changed"] == []
+    assert 255 <= fewer["saved"] < fewer["samples"]
+    [more] = maker("replay", run, "--voter", "ahead_by_k:k=6", "--json").events
+    assert (len(more["undecided"]), more["missing"]) == (255, 2 * 255)
+    [first] = maker("replay", run, "--k", 1, "--json").events
+    firsts = [step for step in steps if first_vote(run, step) != next(iter(step["votes"]))]
+    assert first["changed"] == [f"{step['segment']}:{step['index']}" for step in firsts] != []
+
+
+def first_vote(run: Path, step: dict) -> str:
+    """The key of the step's first valid draw, from its record."""
+    for lane in RunDirectory(run).lanes():
+        for record in journal.read(RunDirectory(run).lane(lane), ("decision",)):
+            if (record["segment"], record["step"]) == (step["segment"], step["index"]):
+                return min(record["votes"], key=lambda votes: min(votes["draws"]))["key"]
+    raise AssertionError
+
+
 def test_resume_goes_on_by_the_manifest_alone(maker: Maker) -> None:
     (maker.folder / "torn.py").write_text(TORN)
     words = ("run", "torn.py:Torn", "--model", "torn.py:Even", "--run-dir", "r", "--max-samples", 8)

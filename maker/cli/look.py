@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maker import chunks, journal, records, summary
+from maker import chunks, journal, plugins, records, summary, whatif
 from maker.cli.steps import parse_step
 from maker.errors import UsageError
 from maker.nouns import Json
 from maker.run_directory import RunDirectory
+from maker.voter import Voter
 
 Run = Annotated[Path, typer.Argument(help="The run's directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
@@ -98,6 +100,22 @@ def _fates(found: list[records.Record]) -> list[dict[str, Json]]:
     ]
 
 
+def _other_voter(k: int | None, voter: str | None) -> Voter:
+    if k is not None and voter is not None:
+        raise UsageError("give --k or --voter, not both")
+    made: Voter = plugins.find(plugins.VOTERS, voter or f"ahead_by_k:k={k}").make()
+    return made
+
+
+def _show_what_if(found: whatif.WhatIf, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"event": "what_if", **asdict(found)}))
+        return
+    print(f"{found.steps:,} steps, {found.samples:,} samples: {found.saved:,} would have been saved")
+    print(f"{len(found.changed):,} other winners: {', '.join(found.changed[:20])}")
+    print(f"{len(found.undecided):,} undecided, at least {found.missing:,} samples missing")
+
+
 def verify(run: Run, as_json: AsJson = False) -> None:
     """Check every line's checksum and every chunk's digest."""
     directory = RunDirectory(run)
@@ -107,10 +125,21 @@ def verify(run: Run, as_json: AsJson = False) -> None:
     print(json.dumps(line) if as_json else f"{line['chunks']} chunks of {line['lanes']} lanes check out")
 
 
-def replay(run: Run, as_json: AsJson = False) -> None:
-    """Decide the run again from its recorded samples, offline; exit code 1 if a decision differs."""
+def replay(
+    run: Run,
+    k: Annotated[int | None, typer.Option("--k", "-k", help="What if the lead had been this?")] = None,
+    voter: Annotated[str | None, typer.Option(help="What if this rule had decided?")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide the run again from its recorded samples, offline; exit code 1 if a decision differs.
+
+    With --k or --voter: what that would have decided, and the samples it would have saved or missed.
+    """
     from maker import api
 
+    if k is not None or voter is not None:
+        _show_what_if(whatif.what_if(RunDirectory(run), _other_voter(k, voter)), as_json)
+        return
     found = api.replay(run)
     same = found.steps - len(found.different)
     if as_json:
