@@ -41,6 +41,8 @@ check: lint test
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.chain
+	$(BIN)/python -m benchmarks.resume
+	$(BIN)/python -m benchmarks.demo
 
 wheel: .venv/dev
 	$(BIN)/python -m build --no-isolation

@@ -17,6 +17,7 @@ import re
 from maker.nouns import Json
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _FLOAT = re.compile(r"\d[.eE]")
 """What a float in JSON text looks like; a string may look so too, which costs time only."""
 
@@ -35,7 +36,7 @@ def plain(value: Json) -> Json:
 
     Raises ValueError and TypeError as `key` does.
     """
-    return json.loads(_encode(value))
+    return json.loads(_write(value))
 
 
 def digest(value: Json) -> str:
