@@ -15,7 +15,8 @@ from maker.errors import JoinError, MakerError
 from maker.nouns import Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 
 if TYPE_CHECKING:
-    from maker.api import RunResult, run
+    from maker.api import run
+    from maker.result import RunResult
 
 __version__ = "0.1.0"
 
@@ -36,8 +37,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in ("run", "RunResult"):
-        from maker import api
+    if name == "run":
+        from maker.api import run
 
-        return getattr(api, name)
+        return run
+    if name == "RunResult":
+        from maker.result import RunResult
+
+        return RunResult
     raise AttributeError(f"module 'maker' has no attribute {name!r}")

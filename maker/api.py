@@ -7,80 +7,32 @@ recorded steps, and writes the result. Every end is a `RunResult`; only misuse r
 from __future__ import annotations
 
 import asyncio
-import secrets
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from maker import __version__, assembly, plugins, steps
+from maker import asked, assembly, steps
 from maker import replay as replaying
-from maker.ballot import Ballot
 from maker.cluster import ray_crew
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.cluster.lane_worker import Orders
 from maker.errors import BlockedError, FencedError, MakerError, StorageError, UsageError, inert
-from maker.guard import guarded
-from maker.manifest import Manifest, Source
+from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.options import duration
 from maker.panel import Member, Panel
 from maker.replay import Replayed
+from maker.result import RunResult, Status, stored
 from maker.run_directory import RunDirectory
-from maker.voter import Want
-
-Status = Literal["done", "failed", "parked", "blocked", "stopped", "fenced"]
-EXIT_CODES: dict[str, int] = {"done": 0, "failed": 1, "blocked": 1, "parked": 3, "fenced": 5, "stopped": 130}
-
 
 ANY = 1 << 30
 """A cap that no step reaches: a replay has the samples that were drawn, under whatever cap."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a run ended. Counters are of the whole run, all its commands together."""
-
-    status: Status
-    """done: stitched, and verified if the task can; failed: it was judged wrong, or does not fit together;
-    parked: some steps wait; blocked: it cannot draw; stopped: asked to; fenced: another process took over."""
-    reason: str | None
-    """Why it is not done."""
-    result: Json
-    """What the task stitched; None unless every segment has finished."""
-    verified: bool | None
-    """The task's own judgement of every step; None if it has none, or it did not come to it."""
-    steps: int
-    votes: int
-    samples: int
-    flagged: int
-    contested: int
-    """Steps with votes for more than one answer."""
-    parked: int
-    transport_faults: int
-    tokens_in: int
-    tokens_out: int
-    flags: dict[str, int] = field(default_factory=dict)
-    """Red flags by reason."""
-    lost_workers: int = 0
-    """In this command."""
-    seconds: float = 0.0
-    """Wall clock of this command."""
-    run: str = ""
-    """The run's directory."""
-
-    @property
-    def exit_code(self) -> int:
-        return EXIT_CODES[self.status]
-
-    def to_json(self) -> dict[str, Json]:
-        return asdict(self)
 
 
 def run(
@@ -115,17 +67,17 @@ def run(
     """
     if workers < 1 or engine not in ("ray", "inline"):
         raise UsageError(f"workers={workers}, engine={engine!r}; expected 1 or more, and ray or inline")
-    manifest = _manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
+    manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
     options = {"base_url": base_url, "give_up_after": give_up_after}
     set_options = {name: value for name, value in options.items() if value is not None}
     if give_up_after is not None:
         duration("give_up_after", give_up_after)
     subject = assembly.task(manifest)
-    _check_cap(assembly.panel(manifest, assembly.models(manifest, subject, set_options)))
+    asked.check_cap(assembly.panel(manifest, assembly.models(manifest, subject, set_options)))
     directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
     manifest = directory.begin(manifest)
     on_launch(manifest, str(directory.path))
-    if finished := _finished(directory):
+    if finished := stored(directory):
         return finished
     orders = partial(Orders, manifest, str(directory.path), options=set_options)
     with _crew(engine, address, workers) as crew:
@@ -239,75 +191,6 @@ def _result(
         seconds=round(progress.seconds, 3),
         run=str(directory.path),
     )
-
-
-def _finished(directory: RunDirectory) -> RunResult | None:
-    """The result of a run that is done or was judged wrong: nothing is drawn again."""
-    stored = directory.result()
-    if stored is None or (stored["status"] != "done" and stored["verified"] is not False):
-        return None
-    return RunResult(**(stored | {"seconds": 0.0, "run": str(directory.path)}))
-
-
-def _manifest(
-    task: str | type,
-    params: Mapping[str, object],
-    model: str | type | Sequence[str | type] | None,
-    k: int | None,
-    voter: str | None,
-    red_flags: str,
-    seed: int,
-    max_samples: int,
-) -> Manifest:
-    if k is not None and voter is not None:
-        raise UsageError("give k or a voter, not both (a voter's k goes behind its name: first_to_k:k=3)")
-    if max_samples < 1:
-        raise UsageError(f"max_samples={max_samples}, expected 1 or more")
-    subject = plugins.find(plugins.DECOMPOSERS, _spec(task))
-    name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-    models = [model] if isinstance(model, str | type) else model or [_suggested(subject, params)]
-    found = [plugins.find(plugins.MODELS, _spec(each)) for each in models]
-    return Manifest(
-        run=name,
-        maker=__version__,
-        task=Source(spec=subject.spec, sha256=subject.sha256),
-        parameters=subject.typed(params),
-        models=[Source(spec=each.spec, sha256=each.sha256) for each in found],
-        voter=f"ahead_by_k:k={3 if k is None else k}" if voter is None else voter,
-        red_flags=red_flags,
-        seed=seed,
-        max_samples=max_samples,
-    )
-
-
-def _suggested(subject: plugins.Plugin, params: Mapping[str, object]) -> str:
-    """The model a task names itself (its attribute `model`), such as one that ships with Maker."""
-    suggestion: str | None = getattr(subject.make(params), "model", None)
-    if suggestion is None:
-        raise UsageError(
-            f"{subject.spec}: no model suits it by default; give one, such as --model openai:NAME"
-        )
-    return suggestion
-
-
-def _check_cap(panel: Panel) -> None:
-    """No step could ever be decided with fewer samples than its voter needs."""
-    verdict = guarded("the voter", None, panel.voter.decide, Ballot(panel.max_samples))
-    if isinstance(verdict, Want) and verdict.votes > panel.max_samples:
-        raise UsageError(
-            f"max_samples={panel.max_samples}, but the voter needs {verdict.votes} votes at least"
-        )
-
-
-def _spec(target: str | type) -> str:
-    """How a class is named so that another process finds it."""
-    if isinstance(target, str):
-        return target
-    if target.__module__ == "__main__":
-        import __main__
-
-        return f"{__main__.__file__}:{target.__name__}"
-    return f"{target.__module__}:{target.__qualname__}"
 
 
 @contextmanager

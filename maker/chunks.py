@@ -124,7 +124,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def _open(chunk: Path) -> BinaryIO:
-    file = chunk.open("rb")
+    try:
+        file = chunk.open("rb")
+    except FileNotFoundError:  # sealed by its owner since it was listed
+        chunk = chunk.with_name(chunk.name + ".zst")
+        file = chunk.open("rb")
     if not is_sealed(chunk):
         return file
     reader = zstandard.ZstdDecompressor().stream_reader(file, closefd=True)

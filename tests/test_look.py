@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from maker import api, chunks, journal
+from maker import api, chunks, journal, summary
 from maker.decomposers.hanoi import Hanoi
 from maker.errors import IncompatibleResumeError
 from maker.run_directory import RunDirectory
@@ -166,3 +167,17 @@ def test_the_manifest_of_another_task_is_refused_by_the_api(tmp_path: Path) -> N
     api.run("hanoi", params={"disks": 3}, model="sim", engine="inline", run_dir=tmp_path / "r")
     with pytest.raises(IncompatibleResumeError, match="parameters"):
         api.run(Hanoi, params={"disks": 4}, model="sim", engine="inline", run_dir=tmp_path / "r")
+
+
+def test_a_run_can_be_looked_at_while_its_owner_seals_chunks(maker: Maker) -> None:
+    words = ("run", "hanoi", "-T", "disks=16", "--model", "sim", "--run-dir", "r")
+    process = maker.start(*words)
+    directory, seen = RunDirectory(maker.folder / "r"), []
+    deadline = time.monotonic() + 60
+    while len(seen) < 300 and process.poll() is None and time.monotonic() < deadline:
+        if directory.lanes():
+            seen.append(summary.summarise(directory).totals.steps)
+    process.kill()
+    process.communicate()
+    assert seen == sorted(seen)
+    assert seen[-1] > 3 * 2800, "it saw at least three chunks sealed"

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from maker.api import RunResult
     from maker.cluster.coordinator import Progress
     from maker.manifest import Manifest
+    from maker.result import RunResult
 
 PLAIN_SECONDS = 5.0
 """Between two plain lines."""

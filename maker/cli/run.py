@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
 from maker.cli.progress import Shown
 from maker.errors import UsageError
+
+if TYPE_CHECKING:
+    from maker.result import RunResult
 
 
 def _load_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -31,6 +35,20 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
         values["T"] = [f"{name}={value}" for name, value in values["T"].items()]
     context.default_map = {known[name]: value for name, value in values.items()}
     return path
+
+
+Workers = Annotated[int, typer.Option(help="Actors, one lane each.", envvar="MAKER_WORKERS")]
+Engine = Annotated[
+    Literal["ray", "inline"], typer.Option(help="Ray actors, or this process.", envvar="MAKER_ENGINE")
+]
+Address = Annotated[
+    str | None, typer.Option(help="A Ray cluster to join; one is started without it.", envvar="RAY_ADDRESS")
+]
+BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL")]
+GiveUpAfter = Annotated[
+    str | None, typer.Option(help="How long a model that cannot be reached is tried, such as 10m.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
 
 
 def run(
@@ -62,19 +80,12 @@ def run(
         Path | None,
         typer.Option(help="The run's directory; one that holds this run goes on. New below runs/."),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Actors, one lane each.", envvar="MAKER_WORKERS")] = 2,
-    engine: Annotated[Literal["ray", "inline"], typer.Option(envvar="MAKER_ENGINE")] = "ray",
-    address: Annotated[
-        str | None,
-        typer.Option(help="A Ray cluster to join; one is started without it.", envvar="RAY_ADDRESS"),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL")
-    ] = None,
-    give_up_after: Annotated[
-        str | None, typer.Option(help="How long a model that cannot be reached is tried, such as 10m.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
+    workers: Workers = 2,
+    engine: Engine = "ray",
+    address: Address = None,
+    base_url: BaseUrl = None,
+    give_up_after: GiveUpAfter = None,
+    as_json: AsJson = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -85,54 +96,34 @@ def run(
     """Run TASK; the same command with the same --run-dir goes on where it was."""
     from maker import api
 
-    with _stdout() as out, Shown(as_json, out) as shown:
-        result = api.run(
-            task,
-            params=_parameters(parameter or []),
-            model=model or None,
-            k=k,
-            voter=voter,
-            red_flags=red_flags,
-            seed=seed,
-            max_samples=max_samples,
-            run_dir=run_dir,
-            workers=workers,
-            engine=engine,
-            address=address,
-            base_url=base_url,
-            give_up_after=give_up_after,
-            on_launch=shown.launch,
-            on_progress=shown.progress,
-        )
-        shown.result(result)
-    sys.exit(result.exit_code)
+    asked = partial(api.run, task, params=_parameters(parameter or []), model=model or None, k=k, voter=voter)
+    more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
+    where = {"workers": workers, "engine": engine, "address": address}
+    _show(partial(asked, **more, **where, base_url=base_url, give_up_after=give_up_after), as_json)
 
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's directory.")],
     max_samples: Annotated[int | None, typer.Option(help="A new cap on the draws at a step.")] = None,
-    workers: Annotated[int, typer.Option(envvar="MAKER_WORKERS")] = 2,
-    engine: Annotated[Literal["ray", "inline"], typer.Option(envvar="MAKER_ENGINE")] = "ray",
-    address: Annotated[str | None, typer.Option(envvar="RAY_ADDRESS")] = None,
-    base_url: Annotated[str | None, typer.Option(envvar="OPENAI_BASE_URL")] = None,
-    give_up_after: Annotated[str | None, typer.Option()] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")] = False,
+    workers: Workers = 2,
+    engine: Engine = "ray",
+    address: Address = None,
+    base_url: BaseUrl = None,
+    give_up_after: GiveUpAfter = None,
+    as_json: AsJson = False,
 ) -> None:
     """Go on with RUN where it was; parked steps with the samples they have."""
     from maker import api
 
+    where = {"workers": workers, "engine": engine, "address": address}
+    endpoint = {"base_url": base_url, "give_up_after": give_up_after}
+    _show(partial(api.resume, run, max_samples=max_samples, **where, **endpoint), as_json)
+
+
+def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:
+    """Run, shown while it goes, and exit as its status says."""
     with _stdout() as out, Shown(as_json, out) as shown:
-        result = api.resume(
-            run,
-            max_samples=max_samples,
-            workers=workers,
-            engine=engine,
-            address=address,
-            base_url=base_url,
-            give_up_after=give_up_after,
-            on_launch=shown.launch,
-            on_progress=shown.progress,
-        )
+        result = call(on_launch=shown.launch, on_progress=shown.progress)
         shown.result(result)
     sys.exit(result.exit_code)
 

@@ -1,0 +1,78 @@
+"""From what a user asks for to a manifest: names made findable, values typed, defaults filled in."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+from maker import plugins
+from maker.ballot import Ballot
+from maker.errors import UsageError
+from maker.guard import guarded
+from maker.manifest import Manifest, Source
+from maker.panel import Panel
+from maker.voter import Want
+
+
+def manifest(
+    task: str | type,
+    params: Mapping[str, object],
+    model: str | type | Sequence[str | type] | None,
+    k: int | None,
+    voter: str | None,
+    red_flags: str,
+    seed: int,
+    max_samples: int,
+) -> Manifest:
+    """The manifest of a new run; see `api.run` for what can be asked. Raises UsageError."""
+    if k is not None and voter is not None:
+        raise UsageError("give k or a voter, not both (a voter's k goes behind its name: first_to_k:k=3)")
+    if max_samples < 1:
+        raise UsageError(f"max_samples={max_samples}, expected 1 or more")
+    subject = plugins.find(plugins.DECOMPOSERS, _spec(task))
+    name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    models = [model] if isinstance(model, str | type) else model or [_suggested(subject, params)]
+    found = [plugins.find(plugins.MODELS, _spec(each)) for each in models]
+    return Manifest(
+        run=name,
+        maker=version("maker"),
+        task=Source(spec=subject.spec, sha256=subject.sha256),
+        parameters=subject.typed(params),
+        models=[Source(spec=each.spec, sha256=each.sha256) for each in found],
+        voter=f"ahead_by_k:k={3 if k is None else k}" if voter is None else voter,
+        red_flags=red_flags,
+        seed=seed,
+        max_samples=max_samples,
+    )
+
+
+def _suggested(subject: plugins.Plugin, params: Mapping[str, object]) -> str:
+    """The model a task names itself (its attribute `model`), such as one that ships with Maker."""
+    suggestion: str | None = getattr(subject.make(params), "model", None)
+    if suggestion is None:
+        raise UsageError(
+            f"{subject.spec}: no model suits it by default; give one, such as --model openai:NAME"
+        )
+    return suggestion
+
+
+def check_cap(panel: Panel) -> None:
+    """No step could ever be decided with fewer samples than its voter needs."""
+    verdict = guarded("the voter", None, panel.voter.decide, Ballot(panel.max_samples))
+    if isinstance(verdict, Want) and verdict.votes > panel.max_samples:
+        raise UsageError(
+            f"max_samples={panel.max_samples}, but the voter needs {verdict.votes} votes at least"
+        )
+
+
+def _spec(target: str | type) -> str:
+    """How a class is named so that another process finds it."""
+    if isinstance(target, str):
+        return target
+    if target.__module__ == "__main__":
+        import __main__
+
+        return f"{__main__.__file__}:{target.__name__}"
+    return f"{target.__module__}:{target.__qualname__}"
