@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maker import asked, assembly, steps
+from maker import fork as forking
 from maker import replay as replaying
 from maker.cluster import ray_crew
 from maker.cluster.coordinator import Coordinator, Progress
@@ -117,6 +118,40 @@ def replay(run_dir: str | Path) -> Replayed:
     members = (Member("recorded", (None, None)),)
     panel = Panel(assembly.voter(manifest), members, assembly.red_flags(manifest), max_samples=ANY)
     return replaying.replay(directory, subject, panel)
+
+
+def fork(
+    run_dir: str | Path,
+    at: tuple[str, int],
+    new_dir: str | Path,
+    *,
+    model: str | Sequence[str] | None = None,
+    voter: str | None = None,
+    red_flags: str | None = None,
+    seed: int | None = None,
+) -> int:
+    """Start a new run in `new_dir` from step `at` (segment, index) of an old one; the decisions copied.
+
+    The new run goes on by `resume`. What is given is other than in the old run, the rest is the same.
+    """
+    old, new = RunDirectory(Path(run_dir)), RunDirectory(Path(new_dir).resolve())
+    was = old.manifest()
+    models = [each.spec for each in was.models] if model is None else model
+    manifest = asked.manifest(
+        was.task.spec,
+        was.parameters,
+        models,
+        None,
+        was.voter if voter is None else voter,
+        was.red_flags if red_flags is None else red_flags,
+        was.seed if seed is None else seed,
+        was.max_samples,
+    )
+    subject = assembly.task(manifest)
+    panel = assembly.panel(manifest, assembly.models(manifest, subject, {}))
+    forking.check(old, *at)
+    new.create(manifest.model_copy(update={"forked": f"{was.run} {at[0]}:{at[1]}"}))
+    return forking.fork(old, new, *at, subject, panel)
 
 
 async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:

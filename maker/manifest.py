@@ -41,6 +41,8 @@ class Manifest(BaseModel):
     red_flags: str
     seed: int
     max_samples: int
+    forked: str | None = None
+    """Run and step that a fork comes from."""
 
     def fingerprint(self) -> dict[str, Any]:
         """Field to value, for what may not differ when a run goes on."""

@@ -30,10 +30,7 @@ class RunDirectory:
         Raises IncompatibleResumeError when the run there is another.
         """
         if not (self.path / "manifest.json").exists():
-            try:
-                return self._create(manifest)
-            except OSError as error:
-                raise UsageError(f"{self.path}: {error.strerror}; give another --run-dir") from None
+            return self.create(manifest)
         stored = self.manifest()
         if differences := stored.differences(manifest):
             raise IncompatibleResumeError(
@@ -41,11 +38,15 @@ class RunDirectory:
             )
         return stored.model_copy(update={"max_samples": manifest.max_samples})
 
-    def _create(self, manifest: Manifest) -> Manifest:
-        self.path.mkdir(parents=True, exist_ok=True)
-        if any(self.path.iterdir()):
-            raise UsageError(f"{self.path} is neither empty nor a run: give another --run-dir")
-        self._write("manifest.json", manifest.model_dump(mode="json"))
+    def create(self, manifest: Manifest) -> Manifest:
+        """Write the manifest into a new or empty directory. Raises UsageError when it is neither."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise UsageError(f"{self.path} is not empty: give another --run-dir")
+            self._write("manifest.json", manifest.model_dump(mode="json"))
+        except OSError as error:
+            raise UsageError(f"{self.path}: {error.strerror}; give another --run-dir") from None
         return manifest
 
     def manifest(self) -> Manifest:

@@ -28,6 +28,7 @@ app.command("status")(look.status)
 app.command("show")(look.show)
 app.command("verify")(look.verify)
 app.command("replay")(look.replay)
+app.command("fork")(look.fork)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 

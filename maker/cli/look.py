@@ -1,4 +1,4 @@
-"""`maker ls`, `status`, `show`, `verify`, `replay`: what a run is, was, and whether it holds."""
+"""`maker ls`, `status`, `show`, `verify`, `replay`, `fork`: what a run is, was, and could have been."""
 
 from __future__ import annotations
 
@@ -98,6 +98,28 @@ def _fates(found: list[records.Record]) -> list[dict[str, Json]]:
     return [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples] + verdicts[
         -1:
     ]
+
+
+def fork(
+    run: Run,
+    at: Annotated[str, typer.Option(help="SEGMENT:INDEX: the first step that is decided anew.")],
+    run_dir: Annotated[Path, typer.Option(help="The new run's directory.")],
+    model: Annotated[list[str] | None, typer.Option(help="Other models.")] = None,
+    k: Annotated[int | None, typer.Option("--k", "-k", help="Another lead.")] = None,
+    voter: Annotated[str | None, typer.Option(help="Another rule.")] = None,
+    red_flags: Annotated[str | None, typer.Option(help="Other rules.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
+    from maker import api
+
+    if k is not None and voter is not None:
+        raise UsageError("give --k or --voter, not both")
+    rule = f"ahead_by_k:k={k}" if k is not None else voter
+    copied = api.fork(run, parse_step(at), run_dir, model=model, voter=rule, red_flags=red_flags, seed=seed)
+    line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
+    print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")
 
 
 def _other_voter(k: int | None, voter: str | None) -> Voter:

@@ -1,0 +1,65 @@
+"""A new run from a step of an old one: what came before is copied, what came after left, nothing shared.
+
+The new run may have another panel (models, voter, flags, seed); the task must be the same. It is written as
+an owner would have written it, chunk by chunk, so that resume, replay and verify see nothing special.
+Invariant: the old run is only read.
+"""
+
+from __future__ import annotations
+
+from maker import journal
+from maker.errors import UsageError
+from maker.journal import Lane
+from maker.panel import Panel
+from maker.records import Record
+from maker.recovery import Recovery
+from maker.run_directory import RunDirectory
+from maker.task import Task
+
+
+def fork(old: RunDirectory, new: RunDirectory, segment: str, index: int, task: Task, panel: Panel) -> int:
+    """Copy every record before step `segment:index`, and all of other segments; the decisions copied.
+
+    `new` has its manifest already, and nothing else.
+    """
+    run, copied = new.manifest().run, 0
+    for lane in old.lanes():
+        writer = _Copy(Lane.claim(new.lane(lane), run), Recovery(task, panel))
+        for record in journal.read(old.lane(lane)):
+            if record.get("segment") != segment or _before(record, index):
+                writer.copy(record)
+                decided = record["kind"] == "decision"
+                copied += decided
+                reached += decided and record["segment"] == segment
+        writer.close()
+    if reached != index:
+        raise UsageError(
+            f"{old.path}: segment {segment} has {reached} decided steps, expected at least {index}"
+        )
+    return copied
+
+
+def _before(record: Record, index: int) -> bool:
+    """Whether a record of the forked segment belongs to what is kept."""
+    return record.get("event") == "open" or record.get("step", index) < index
+
+
+class _Copy:
+    """Writes records into a lane of its own, turning the page as an engine does."""
+
+    def __init__(self, lane: Lane, recovery: Recovery) -> None:
+        self.lane, self.recovery = lane, recovery
+        self._turn()
+
+    def copy(self, record: Record) -> None:
+        if self.lane.full:
+            self._turn()
+        self.lane.append(record)
+        self.recovery.fold(record)
+
+    def close(self) -> None:
+        self.lane.sync()
+        self.lane.close()
+
+    def _turn(self) -> None:
+        self.lane.turn(self.recovery.ledger.page(self.recovery.going()))
