@@ -35,8 +35,8 @@ class Engine:
     ledger: Ledger = field(default_factory=Ledger)
     faults: Counter[str] = field(default_factory=Counter)
     """Transport faults not yet written, by slug."""
-    unfinished: dict[str, dict[str, Json] | Drive] = field(default_factory=dict)
-    """Segments for the next page: those under way, and parked ones as they stand."""
+    unfinished: dict[str, Drive] = field(default_factory=dict)
+    """Segments for the next page: those under way, and parked ones."""
 
     async def run(self, chain: Chain, pending: list[Wish], samples: Iterable[records.Record] = ()) -> Ended:
         """Drive one chain from its pending wishes to its end; `samples` are those of its head.
@@ -53,7 +53,7 @@ class Engine:
 
     def keep_parked(self, chain: Chain, samples: list[records.Record], park: records.Record | None) -> None:
         """A parked segment belongs on every page until it goes on."""
-        self.unfinished[chain.step.segment] = records.head(chain.step, samples, park)
+        self.unfinished[chain.step.segment] = Drive(self, chain, list(samples), park)
 
     def write(self, record: records.Record) -> None:
         self.journal.append(record)
@@ -65,7 +65,7 @@ class Engine:
             self.journal.turn(self.ledger.page(self.going()))
 
     def going(self) -> list[dict[str, Json]]:
-        return [each.snapshot() if isinstance(each, Drive) else each for each in self.unfinished.values()]
+        return [drive.snapshot() for drive in self.unfinished.values()]
 
     def write_faults(self) -> None:
         """One event for the faults since the last one, if any."""
@@ -82,6 +82,8 @@ class Drive:
     chain: Chain
     samples: list[records.Record]
     """Of the head, as written."""
+    park: records.Record | None = None
+    """Why it waits, as written."""
     inbox: asyncio.Queue[Sample | BaseException] = field(default_factory=asyncio.Queue)
     draws: set[asyncio.Task[None]] = field(default_factory=set)
     ended: Ended | None = None
@@ -106,9 +108,8 @@ class Drive:
                     self.engine.write(records.from_decision(decision))
                     self.samples.clear()
                 case Park(parked):
-                    park = records.from_parked(parked)
-                    self.engine.write(park)
-                    self.engine.keep_parked(self.chain, self.samples, park)
+                    self.park = records.from_parked(parked)
+                    self.engine.write(self.park)
                     return wish
                 case Finish(segment, state, steps):
                     self.engine.write(records.event("finish", segment=segment, steps=steps, state=state))
@@ -132,7 +133,7 @@ class Drive:
         self.samples.append(record)
 
     def snapshot(self) -> dict[str, Json]:
-        return records.head(self.chain.step, self.samples, None)
+        return records.head(self.chain.step, self.samples, self.park)
 
     def _draw(self, wish: Draw) -> None:
         task = asyncio.create_task(self._collect(wish))

@@ -181,6 +181,24 @@ def test_when_one_draw_is_blocked_what_else_is_under_way_is_still_written(tmp_pa
     assert [record["draw"] for record in journal.read(tmp_path, ("sample",))] == [0, 1, 2]
 
 
+def test_a_sample_that_comes_in_after_its_step_was_parked_is_on_the_next_page(tmp_path: Path) -> None:
+    class Half(Scripted):
+        async def draw(self, request: Request) -> AsyncIterator[Sample]:
+            yield sample(request.seats[0], "boom")
+            yield sample(request.seats[1], "a")
+            await asyncio.sleep(60)
+
+    ended, _ = run(tmp_path, Half(lambda request, seat: ""))
+    assert isinstance(ended, Park)
+    for _ in range(2):
+        lane = Lane.claim(tmp_path, "r")
+        recovery = recovered(lane, task(4), panel())
+        lane.turn(recovery.ledger.page(recovery.going()))
+        lane.close()
+    [going] = recovery.going()
+    assert [record["text"] for record in going["samples"]] == ["boom", "a"]
+
+
 def test_of_decided_steps_a_recovery_keeps_nothing(tmp_path: Path) -> None:
     run(tmp_path, Scripted(lambda request, seat: "ab"[seat.draw % 2 * (request.step.index == 3)]), k=2, cap=4)
     recovery = recovered(Lane.claim(tmp_path, "r"), task(4), panel(AheadByK(2), 4))
