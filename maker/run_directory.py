@@ -29,8 +29,11 @@ class RunDirectory:
 
         Raises IncompatibleResumeError when the run there is another.
         """
-        if not (self.path / "manifest.json").exists():
+        try:
             return self.create(manifest)
+        except UsageError:
+            if not (self.path / "manifest.json").exists():
+                raise
         stored = self.manifest()
         if differences := stored.differences(manifest):
             raise IncompatibleResumeError(
@@ -39,12 +42,19 @@ class RunDirectory:
         return stored.model_copy(update={"max_samples": manifest.max_samples})
 
     def create(self, manifest: Manifest) -> Manifest:
-        """Write the manifest into a new or empty directory. Raises UsageError when it is neither."""
+        """Write the manifest into a new or empty directory, if no other process is quicker.
+
+        Raises UsageError when there is something in it.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is no directory: give another --run-dir")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
+            if not all(entry.name.startswith(".manifest.json.") for entry in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty: give another --run-dir")
-            self._write("manifest.json", manifest.model_dump(mode="json"))
+            self._write("manifest.json", manifest.model_dump(mode="json"), exclusively=True)
+        except FileExistsError:
+            raise UsageError(f"{self.path} has just become another run: give another --run-dir") from None
         except OSError as error:
             raise UsageError(f"{self.path}: {error.strerror}; give another --run-dir") from None
         return manifest
@@ -82,14 +92,21 @@ class RunDirectory:
         with journal.storage(self.path):
             self._write("result.json", result)
 
-    def _write(self, name: str, value: Json) -> None:
+    def _write(self, name: str, value: Json, exclusively: bool = False) -> None:
+        """Write a small file whole; `exclusively` raises FileExistsError when it is there already."""
         temporary = self.path / f".{name}.{os.getpid()}"
         with temporary.open("w", encoding="ascii") as file:
             json.dump(value, file, indent=1)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.path / name)
+        if exclusively:
+            try:
+                os.link(temporary, self.path / name)
+            finally:
+                temporary.unlink()
+        else:
+            temporary.replace(self.path / name)
 
     def _read(self, path: Path) -> dict[str, Json]:
         try:

@@ -277,11 +277,13 @@ def test_a_cap_below_what_the_voter_needs_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_commands_on_one_run_give_one_done_and_one_fenced_and_no_wrong_verdict(maker: Maker) -> None:
-    words = ("run", "hanoi", "-T", "disks=7", "--model", "sim:latency=4ms", "--run-dir", "r", "--json")
-    for _ in range(3):
+    words = ("run", "hanoi", "-T", "disks=6", "--model", "sim:latency=4ms", "--run-dir", "r", "--json")
+    for _ in range(8):
         processes = [maker.start(*words) for _ in range(2)]
-        ends = [json.loads(process.communicate(timeout=60)[0].splitlines()[-1]) for process in processes]
-        assert {end["status"] for end in ends} <= {"done", "fenced"}
+        said = [process.communicate(timeout=60) for process in processes]
+        assert all(out for out, _ in said), said
+        ends = [json.loads(out.splitlines()[-1]) for out, _ in said]
+        assert {end["status"] for end in ends} <= {"done", "fenced"}, said
         assert "done" in {end["status"] for end in ends}
         assert maker(*words).done["status"] == "done"
         for path in sorted((maker.folder / "r").rglob("*"), reverse=True):
