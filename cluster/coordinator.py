@@ -57,8 +57,8 @@ class Coordinator:
     crew: Crew
     orders: Callable[[str], Orders]
     """What the worker of a lane is told."""
-    lanes: list[str]
-    """Those that exist."""
+    lanes: Callable[[], list[str]]
+    """Lists those that exist."""
     workers: int
     on_progress: Callable[[Progress], None] = lambda progress: None
     finals: dict[str, Json] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Coordinator:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
-        self._schedule = Schedule(self.lanes, self.workers, BREADTH)
+        self._schedule = Schedule(self.lanes(), self.workers, BREADTH)
         self._segments = iter(self.task.segments())
         self._going: dict[str, tuple[str, ...]] = {}
         self._totals: dict[str, Totals] = {}
@@ -104,6 +104,8 @@ class Coordinator:
     # -- the shell of the schedule -----------------------------------------------------------------
 
     def _place(self) -> None:
+        if not self._schedule.reading:
+            self._schedule.discovered(self.lanes())
         if not self._schedule.reading:
             self._schedule.offer(islice(self._unknown(), self._schedule.room))
         for wish in self._schedule.wishes():

@@ -82,7 +82,7 @@ def run(
         return finished
     orders = partial(Orders, manifest, str(directory.path), options=set_options)
     with _crew(engine, address, workers) as crew:
-        coordinator = Coordinator(subject, crew, orders, directory.lanes(), workers, on_progress)
+        coordinator = Coordinator(subject, crew, orders, directory.lanes, workers, on_progress)
         result = asyncio.run(_run(coordinator, directory))
     try:
         directory.write_result(result.to_json())
