@@ -161,9 +161,7 @@ class Coordinator:
         before = self._totals.get(report.lane)
         if before and report.totals.steps > before.steps:
             self._losses[report.lane] = 0
-        self._totals[report.lane], self._going[report.lane] = report.totals, report.going
-        self.finals.update((end.segment, end.state) for end in report.finished)
-        self.parked.update((parked.segment, parked) for parked in report.parked)
+        self._note(report)
         ended = [*(end.segment for end in report.finished), *(parked.segment for parked in report.parked)]
         self._schedule.reported(report.lane, report.going, ended)
         self.on_progress(self.progress)
@@ -185,7 +183,10 @@ class Coordinator:
             report = await worker.stop()
         except Exception:
             return
-        self._totals[report.lane] = report.totals
+        self._note(report)
+
+    def _note(self, report: Report) -> None:
+        self._totals[report.lane], self._going[report.lane] = report.totals, report.going
         self.finals.update((end.segment, end.state) for end in report.finished)
         self.parked.update((parked.segment, parked) for parked in report.parked)
 

@@ -77,11 +77,7 @@ class LaneWorker:
         self._panel = assembly.panel(manifest, self._models)
         self._lane = Lane.claim(folder, manifest.run)
         recovery = Recovery(self._task, self._panel)
-        header, after = self._lane.last()
-        if header is not None:
-            recovery.load(header)
-        for record in after:
-            recovery.fold(record)
+        recovery.read(self._lane)
         self._lane.turn(recovery.ledger.page(recovery.going()))
         self._engine = Engine(self._models, self._lane, recovery.ledger)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]

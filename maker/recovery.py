@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from maker import records
 from maker.chain import Chain, Finish, Park, Wish
+from maker.journal import Lane
 from maker.ledger import Ledger
 from maker.nouns import Json, Parked, Sample, Segment
 from maker.panel import Panel
@@ -34,6 +35,14 @@ class Recovery:
         self.finished: list[Finish] = []
         """After the header, in order."""
         self._open: dict[str, _Open] = {}
+
+    def read(self, lane: Lane) -> None:
+        """Take in the newest chunk of a lane: its header, and the records after it."""
+        header, after = lane.last()
+        if header is not None:
+            self.load(header)
+        for record in after:
+            self.fold(record)
 
     def load(self, header: Record) -> None:
         """Begin from a chunk's header."""

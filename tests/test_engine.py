@@ -48,11 +48,7 @@ class Scripted:
 def recovered(lane: Lane, subject: Task, board: Panel) -> Recovery:
     """What the newest chunk of a lane says, as a worker reads it."""
     recovery = Recovery(subject, board)
-    header, after = lane.last()
-    if header is not None:
-        recovery.load(header)
-    for record in after:
-        recovery.fold(record)
+    recovery.read(lane)
     return recovery
 
 

@@ -63,11 +63,7 @@ def live(folder: Path, model: Fickle) -> bool:
         subject, board = task(LENGTH, SEGMENTS), panel(AheadByK(2), 60)
         lane = Lane.claim(folder, "r")
         recovery = Recovery(subject, board)
-        header, after = lane.last()
-        if header:
-            recovery.load(header)
-        for record in after:
-            recovery.fold(record)
+        recovery.read(lane)
         known = {end.segment for end in recovery.finished} | {name for name, _, _ in lane.finished()}
         known |= {going["segment"] for going in recovery.going()}
         lane.turn(recovery.ledger.page(recovery.going()))

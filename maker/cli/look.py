@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from maker import chunks, journal, plugins, records, summary, whatif
+from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
 from maker.errors import UsageError
 from maker.nouns import Json
@@ -18,7 +19,6 @@ from maker.run_directory import RunDirectory
 from maker.voter import Voter
 
 Run = Annotated[Path, typer.Argument(help="The run's directory.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
 
 
 def ls(
@@ -114,19 +114,17 @@ def fork(
     """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
     from maker import api
 
-    if k is not None and voter is not None:
-        raise UsageError("give --k or --voter, not both")
-    rule = f"ahead_by_k:k={k}" if k is not None else voter
+    rule = _rule(k, voter)
     copied = api.fork(run, parse_step(at), run_dir, model=model, voter=rule, red_flags=red_flags, seed=seed)
     line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
     print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")
 
 
-def _other_voter(k: int | None, voter: str | None) -> Voter:
+def _rule(k: int | None, voter: str | None) -> str | None:
+    """The voter that --k or --voter names, if either is given."""
     if k is not None and voter is not None:
         raise UsageError("give --k or --voter, not both")
-    made: Voter = plugins.find(plugins.VOTERS, voter or f"ahead_by_k:k={k}").make()
-    return made
+    return voter if k is None else f"ahead_by_k:k={k}"
 
 
 def _show_what_if(found: whatif.WhatIf, as_json: bool) -> None:
@@ -159,8 +157,9 @@ def replay(
     """
     from maker import api
 
-    if k is not None or voter is not None:
-        _show_what_if(whatif.what_if(RunDirectory(run), _other_voter(k, voter)), as_json)
+    if (rule := _rule(k, voter)) is not None:
+        other: Voter = plugins.find(plugins.VOTERS, rule).make()
+        _show_what_if(whatif.what_if(RunDirectory(run), other), as_json)
         return
     found = api.replay(run)
     same = found.steps - len(found.different)
