@@ -72,7 +72,7 @@ def decided(run: RunDirectory) -> int:
 
 async def resume(run: RunDirectory) -> int:
     [lane] = run.lanes()
-    worker = LaneWorker(Orders(run.manifest(), str(run.path), lane))
+    worker = LaneWorker(Orders(run.manifest(), str(run.path), lane, command=run.claim({})))
     report = await worker.start()
     await worker.stop()
     return report.totals.steps

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -57,9 +57,11 @@ class Coordinator:
     crew: Crew
     orders: Callable[[str], Orders]
     """What the worker of a lane is told."""
-    lanes: Callable[[], list[str]]
-    """Lists those that exist."""
+    lanes: Sequence[str]
+    """Those that exist."""
     workers: int
+    check_owner: Callable[[], None] = lambda: None
+    """Raises FencedError when this command does not own the run any more."""
     on_progress: Callable[[Progress], None] = lambda progress: None
     finals: dict[str, Json] = field(default_factory=dict)
     """Final state of each finished segment."""
@@ -68,7 +70,7 @@ class Coordinator:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
-        self._schedule = Schedule(self.lanes(), self.workers, BREADTH)
+        self._schedule = Schedule(self.lanes, self.workers, BREADTH)
         self._segments = iter(self.task.segments())
         self._going: dict[str, tuple[str, ...]] = {}
         self._totals: dict[str, Totals] = {}
@@ -104,8 +106,6 @@ class Coordinator:
     # -- the shell of the schedule -----------------------------------------------------------------
 
     def _place(self) -> None:
-        if not self._schedule.reading:
-            self._schedule.discovered(self.lanes())
         if not self._schedule.reading:
             self._schedule.offer(islice(self._unknown(), self._schedule.room))
         for wish in self._schedule.wishes():
@@ -167,6 +167,7 @@ class Coordinator:
         self.on_progress(self.progress)
         if report.error:
             raise report.error
+        self.check_owner()
         self._place()
 
     def _lose(self, lane: str, error: WorkerLostError) -> None:

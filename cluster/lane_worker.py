@@ -16,9 +16,10 @@ import structlog
 
 from maker import assembly, records
 from maker.chain import Chain, Finish, Park
+from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
-from maker.journal import Lane
+from maker.journal import Durability, Lane
 from maker.manifest import Manifest
 from maker.model import Model
 from maker.nouns import Parked, Segment
@@ -28,8 +29,8 @@ from maker.totals import Totals
 
 log = structlog.get_logger("maker")
 
-TICK_SECONDS = 0.25
-"""Between two looks at whether to sync the journal."""
+SYNC_SECONDS = 1.0
+"""Between two syncs of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class Orders:
     run: str
     """The run's directory."""
     lane: str
+    command: int
+    """Which command of the run gives them."""
+    durability: Durability = "group"
     options: Mapping[str, str] = field(default_factory=dict)
     """Operational options for models, such as `base_url`."""
 
@@ -61,8 +65,8 @@ class Report:
 class LaneWorker:
     """`start` once, `exchange` again and again, `stop` at the end."""
 
-    def __init__(self, orders: Orders) -> None:
-        self._orders = orders
+    def __init__(self, orders: Orders, disk: Disk = DISK) -> None:
+        self._orders, self._disk = orders, disk
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finished: list[Finish] = []
         self._parked: list[Parked] = []
@@ -71,11 +75,14 @@ class LaneWorker:
 
     async def start(self) -> Report:
         """Take the lane over and go on with what is open in it."""
-        manifest, folder = self._orders.manifest, RunDirectory(Path(self._orders.run)).lane(self._orders.lane)
+        orders, manifest = self._orders, self._orders.manifest
+        directory = RunDirectory(Path(orders.run))
         self._task = assembly.task(manifest)
-        self._models = assembly.models(manifest, self._task, self._orders.options)
+        self._models = assembly.models(manifest, self._task, orders.options)
         self._panel = assembly.panel(manifest, self._models)
-        self._lane = Lane.claim(folder, manifest.run)
+        folder = directory.lane(orders.lane)
+        self._lane = Lane.claim(folder, manifest.run, orders.command, orders.durability, self._disk)
+        directory.check_owner(orders.command)  # after the claim: whoever owns the run now has seen this lane
         recovery = Recovery(self._task, self._panel)
         recovery.read(self._lane)
         self._lane.turn(recovery.ledger.page(recovery.going()))
@@ -150,10 +157,10 @@ class LaneWorker:
     async def _keep(self) -> None:
         """Sync the journal in time and notice a takeover."""
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(SYNC_SECONDS)
             try:
                 self._engine.write_faults()
-                self._lane.tick()
+                self._lane.sync()
             except MakerError as error:
                 self._fail(error)
                 return

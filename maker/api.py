@@ -24,6 +24,7 @@ from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.cluster.lane_worker import Orders
 from maker.errors import BlockedError, FencedError, MakerError, StorageError, UsageError, inert
+from maker.journal import Durability
 from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.options import duration
@@ -52,6 +53,7 @@ def run(
     address: str | None = None,
     base_url: str | None = None,
     give_up_after: str | None = None,
+    durability: Durability = "group",
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunResult:
@@ -61,7 +63,8 @@ def run(
     parameters. model: the same, with options behind (`embedded:temperature=1.5`), or several (a panel
     drawn in turn); None takes the one that the task suggests. k: lead for the default voter,
     `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
-    at one step. base_url, give_up_after (seconds, or `10m`): for models that take them.
+    at one step. base_url, give_up_after (seconds, or `10m`): for models that take them. durability: `group`
+    syncs the journal once a second, `step` also with every decision.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError; every other end is
     told by the result's status.
@@ -80,12 +83,34 @@ def run(
     on_launch(manifest, str(directory.path))
     if finished := stored(directory):
         return finished
-    orders = partial(Orders, manifest, str(directory.path), options=set_options)
+    how = {"max_samples": max_samples, "durability": durability, **set_options}
+    where = {"workers": workers, "engine": engine, "address": address}
+    command = directory.claim(asked.settings(**how, **where))
+    lanes = directory.lanes()  # after the claim: an older command begins none that is not among them
+    orders = partial(
+        Orders,
+        manifest,
+        str(directory.path),
+        command=command,
+        durability=durability,
+        options=set_options,
+    )
+    check_owner = partial(directory.check_owner, command)
     with _crew(engine, address, workers) as crew:
-        coordinator = Coordinator(subject, crew, orders, directory.lanes, workers, on_progress)
+        coordinator = Coordinator(subject, crew, orders, lanes, workers, check_owner, on_progress)
         result = asyncio.run(_run(coordinator, directory))
+    return _conclude(result, directory, check_owner)
+
+
+def _conclude(result: RunResult, directory: RunDirectory, check_owner: Callable[[], None]) -> RunResult:
+    """Write the result, if the run is still this command's."""
+    if result.status == "fenced":
+        return result
     try:
+        check_owner()
         directory.write_result(result.to_json())
+    except FencedError as error:
+        return replace(result, status="fenced", reason=str(error))
     except StorageError as error:
         return result if result.status == "blocked" else replace(result, status="blocked", reason=str(error))
     return result

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -12,6 +14,7 @@ from maker.ballot import Ballot
 from maker.errors import UsageError
 from maker.guard import guarded
 from maker.manifest import Manifest, Source
+from maker.nouns import Json
 from maker.panel import Panel
 from maker.voter import Want
 
@@ -46,6 +49,12 @@ def manifest(
         seed=seed,
         max_samples=max_samples,
     )
+
+
+def settings(**chosen: object) -> dict[str, Json]:
+    """What a command may choose anew each time, and where and when it was given: for people to read."""
+    when = {"maker": version("maker"), "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    return {**when, "host": socket.gethostname(), "pid": os.getpid(), **chosen}
 
 
 def _suggested(subject: plugins.Plugin, params: Mapping[str, object]) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import BinaryIO
 
 import zstandard
 
+from maker.disk import Disk
 from maker.errors import JournalDamagedError
 from maker.records import FORMAT, Record
 
@@ -103,24 +103,12 @@ def digest(chunk: Path, end: int) -> str:
         return hashlib.sha256(file.read(end)).hexdigest()
 
 
-def seal(chunk: Path, end: int) -> None:
+def seal(chunk: Path, end: int, disk: Disk) -> None:
     """Put the compressed form of the first `end` bytes in the place of the plain one, in one step."""
-    sealed = chunk.with_name(chunk.name + ".zst")
-    temporary = chunk.with_name(f".{sealed.name}.{os.getpid()}")
-    with chunk.open("rb") as plain, temporary.open("wb") as file:
-        file.write(zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(plain.read(end)))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(sealed)
-    sync_folder(chunk.parent)
-    chunk.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
+    with chunk.open("rb") as plain:
+        data = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(plain.read(end))
+    disk.put(chunk.with_name(chunk.name + ".zst"), data)
+    disk.remove(chunk)
 
 
 def _open(chunk: Path) -> BinaryIO:

@@ -1,33 +1,37 @@
 """A lane's journal: chunks in order, one writer at a time, ownership by claims.
 
-    lanes/<lane>/claims/<epoch>    created exclusively: who owns the lane; the newest claim wins
-    lanes/<lane>/<chunk>.jsonl*    see chunks.py
+    lanes/<lane>/claims/<command>-<owner>    created exclusively: who owns the lane; the newest claim wins
+    lanes/<lane>/<chunk>.jsonl*              see chunks.py
 
 A chunk's header says how far the chunk before it counts (bytes and their digest), so what an older owner
 appends after a takeover is ignored, and it holds all that a resume needs: one chunk per lane is read, not
 the history. Invariant: a record is in the file (of a process that may die) when `append` returns, and on
-the disk (of a machine that may die) when the next `sync` has, at most `SYNC_SECONDS` later.
+the disk (of a machine that may die) when the next `sync` has. What could not be written once is not tried
+again: the owner stops, and the next one cuts the torn tail.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import time
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from maker import chunks
+from maker.disk import DISK, Disk
 from maker.errors import FencedError, JournalDamagedError, StorageError
 from maker.nouns import Json
 from maker.records import FORMAT, Record
 
-SYNC_SECONDS = 1.0
-"""Between two fsyncs at most, while records come in."""
+Epoch: TypeAlias = tuple[int, int]
+"""Number of a lane's owner: (command of the run, owner in that command), both from 1; the greater wins."""
+Durability: TypeAlias = Literal["group", "step"]
+"""When records are synced: by whoever calls `sync`, now and then; or also with every decision."""
+
 CHUNK_BYTES = 4 << 20
 """An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples."""
 
@@ -61,37 +65,50 @@ class Journal(Protocol):
 class Lane:
     """A lane in the hands of its owner: `claim`, read what is there, `turn` to the first page, then write."""
 
-    def __init__(self, folder: Path, run: str, epoch: int) -> None:
-        self.folder, self.run, self.epoch = folder, run, epoch
+    def __init__(
+        self, folder: Path, run: str, epoch: Epoch, durability: Durability = "group", disk: Disk = DISK
+    ) -> None:
+        self.folder, self.run, self.epoch, self.durability = folder, run, epoch, durability
+        self._disk = disk
         self._chunk: Path | None = None
         self._file = -1
-        self._size = self._crc = 0
+        self._size = self._durable = self._crc = 0
         self._hash = hashlib.sha256()
-        self._synced = time.monotonic()
+        self._refused: StorageError | None = None
         counted = _counted(folder)
         self._before = counted[-1] if counted else None
         self._headers = [header for _, _, header in counted]
+        for leftover in folder.glob(".*"):
+            disk.remove(leftover)
         for chunk, end, _ in counted[:-1]:
             if not chunks.is_sealed(chunk):
-                chunks.seal(chunk, end)
+                chunks.seal(chunk, end, disk)
 
     @classmethod
-    def claim(cls, folder: Path, run: str) -> Lane:
-        """Take the lane over, whoever owned it; what counts of it up to now is fixed here."""
+    def claim(
+        cls, folder: Path, run: str, command: int = 1, durability: Durability = "group", disk: Disk = DISK
+    ) -> Lane:
+        """Take the lane over, whoever owned it; what counts of it up to now is fixed here.
+
+        Raises FencedError when a newer command of the run owns it.
+        """
         with storage(folder):
-            return cls(folder, run, cls._claim(folder))
+            return cls(folder, run, cls._claim(folder, command, disk), durability, disk)
 
     @classmethod
-    def _claim(cls, folder: Path) -> int:
+    def _claim(cls, folder: Path, command: int, disk: Disk) -> Epoch:
         claims = folder / "claims"
-        claims.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(claims)
         while True:
-            epoch = _newest(claims) + 1
+            newest = _newest(claims)
+            epoch = (command, newest[1] + 1 if newest[0] == command else 1)
+            if newest > epoch:
+                raise _overtaken(folder, newest, epoch)
             try:
-                os.close(os.open(claims / f"{epoch:06d}", os.O_CREAT | os.O_EXCL, 0o644))
+                disk.close(disk.create(claims / "{:06d}-{:06d}".format(*epoch)))
             except FileExistsError:
                 continue
-            chunks.sync_folder(claims)
+            disk.sync_folder(claims)
             return epoch
 
     @property
@@ -119,13 +136,14 @@ class Lane:
         line, self._crc = chunks.encode(record, self._crc)
         self._hash.update(line)
         self._size += len(line)
-        with storage(self.folder):
-            while line:
-                line = line[os.write(self._file, line) :]
+        with self._writing():
+            self._disk.write(self._file, line)
+            if self.durability == "step" and record["kind"] == "decision":
+                self._make_durable()
 
     def turn(self, page: Page) -> None:
         """Begin a new chunk whose header carries `page`, and seal the one before."""
-        with storage(self.folder):
+        with self._writing():
             self._turn(page)
 
     def _turn(self, page: Page) -> None:
@@ -135,44 +153,66 @@ class Lane:
             self.close()
             before = (mine, self._size, {})
         place = self._place(before) if before else {}
-        header = {"format": FORMAT, "run": self.run, "lane": self.folder.name, "epoch": self.epoch}
-        self._chunk, self._file = _create_next(self.folder)
-        self._size = self._crc = 0
+        header = {"format": FORMAT, "run": self.run, "lane": self.folder.name, "epoch": list(self.epoch)}
+        self._chunk, self._file = self._create_next()
+        self._size = self._durable = self._crc = 0
         self._hash = hashlib.sha256()
         content = {"before": {**place, **page.before}, "totals": page.totals, "going": page.going}
         self.append({"kind": "header", **header, "chunk": chunks.number(self._chunk), **content})
         self.sync()
-        chunks.sync_folder(self.folder)
+        self._disk.sync_folder(self.folder)
         if before and not chunks.is_sealed(before[0]):
-            chunks.seal(before[0], before[1])
+            chunks.seal(before[0], before[1], self._disk)
 
     def _place(self, before: tuple[Path, int, Record]) -> dict[str, Json]:
         """Which chunk a header follows, how much of it counts and what that is."""
         chunk, end, _ = before
-        sha256 = self._hash.hexdigest() if chunk == self._chunk else chunks.digest(chunk, end)
-        return {"chunk": chunks.number(chunk), "bytes": end, "sha256": sha256}
+        mine = chunk == self._chunk
+        sha256 = self._hash.hexdigest() if mine else chunks.digest(chunk, end)
+        cut = 0 if mine or chunks.is_sealed(chunk) else chunk.stat().st_size - end
+        return {"chunk": chunks.number(chunk), "bytes": end, "sha256": sha256, "cut": cut}
 
-    def tick(self) -> None:
-        """To be called now and then: makes records durable when it is time, and sees a takeover."""
-        if time.monotonic() - self._synced >= SYNC_SECONDS:
-            self.sync()
+    def _create_next(self) -> tuple[Path, int]:
+        """A new chunk after the newest one, open for appending; another owner may be doing the same."""
+        found = chunks.of(self.folder)
+        number = chunks.number(found[-1]) if found else 0
+        while True:
+            number += 1
+            path = self.folder / f"{number:06d}.jsonl"
+            try:
+                return path, self._disk.create(path)
+            except FileExistsError:
+                continue
 
     def sync(self) -> None:
         """Make all records durable. Raises FencedError if another owner has claimed the lane."""
-        with storage(self.folder):
-            os.fsync(self._file)
-        self._synced = time.monotonic()
-        newest = _newest(self.folder / "claims")
+        with self._writing():
+            self._make_durable()
+            newest = _newest(self.folder / "claims")
         if newest > self.epoch:
-            raise FencedError(
-                f"lane {self.folder.name}: epoch {newest} has taken over from epoch {self.epoch}; "
-                "this process stops, the newer one goes on"
-            )
+            raise _overtaken(self.folder, newest, self.epoch)
+
+    def _make_durable(self) -> None:
+        if self._durable < self._size:
+            self._disk.sync(self._file)
+            self._durable = self._size
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """After the first refusal of the file system, nothing more is written: a line may be torn there."""
+        if self._refused:
+            raise self._refused
+        try:
+            with storage(self.folder):
+                yield
+        except StorageError as error:
+            self._refused = error
+            raise
 
     def close(self) -> None:
         file, self._file = self._file, -1
         if file >= 0:
-            os.close(file)
+            self._disk.close(file)
 
 
 @contextmanager
@@ -263,18 +303,16 @@ def _records(chunk: Path, end: int) -> Iterator[Record]:
     return (chunks.decode(chunk, offset, line) for offset, line in chunks.lines(chunk, end))
 
 
-def _create_next(folder: Path) -> tuple[Path, int]:
-    """A new chunk after the newest one, open for appending; another owner may be doing the same."""
-    found = chunks.of(folder)
-    number = chunks.number(found[-1]) if found else 0
-    while True:
-        number += 1
-        path = folder / f"{number:06d}.jsonl"
-        try:
-            return path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
-        except FileExistsError:
-            continue
+_CLAIM = re.compile(r"(\d+)-(\d+)")
 
 
-def _newest(claims: Path) -> int:
-    return max((int(name) for name in os.listdir(claims) if name.isdigit()), default=0)
+def _newest(claims: Path) -> Epoch:
+    found = (_CLAIM.fullmatch(entry.name) for entry in claims.iterdir())
+    return max(((int(claim[1]), int(claim[2])) for claim in found if claim), default=(0, 0))
+
+
+def _overtaken(folder: Path, newest: Epoch, mine: Epoch) -> FencedError:
+    return FencedError(
+        f"lane {folder.name}: epoch {newest[0]}-{newest[1]} has taken over from epoch {mine[0]}-{mine[1]}; "
+        "this process stops, the newer one goes on"
+    )

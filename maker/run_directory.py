@@ -7,22 +7,24 @@ plug-ins.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from maker import journal
-from maker.errors import IncompatibleResumeError, JournalDamagedError, UsageError
+from maker.disk import DISK, Disk
+from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError
 from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.records import FORMAT, Record
 
 
 class RunDirectory:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk = DISK) -> None:
         self.path = path
+        self._disk = disk
 
     def begin(self, manifest: Manifest) -> Manifest:
         """Write the manifest; or return the one of the same run, with what may change taken from this one.
@@ -49,10 +51,10 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is no directory: give another --run-dir")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._disk.make_folder(self.path)
             if not all(entry.name.startswith(".manifest.json.") for entry in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty: give another --run-dir")
-            self._write("manifest.json", manifest.model_dump(mode="json"), exclusively=True)
+            self._put("manifest.json", manifest.model_dump(mode="json"), exclusively=True)
         except FileExistsError:
             raise UsageError(f"{self.path} has just become another run: give another --run-dir") from None
         except OSError as error:
@@ -73,6 +75,34 @@ class RunDirectory:
         except ValidationError as error:
             raise JournalDamagedError(f"{path}: {error.errors()[0]['msg']}") from None
 
+    def claim(self, settings: dict[str, Json]) -> int:
+        """Take the run over for a command, and record its settings; the command's number, from 1.
+
+        Of two commands on one run the one with the greater number owns it.
+        """
+        with journal.storage(self.path):
+            self._disk.make_folder(self.path / "claims")
+            while True:
+                command = self._newest_claim() + 1
+                with suppress(FileExistsError):
+                    self._put(f"claims/{command:06d}.json", settings, exclusively=True)
+                    return command
+
+    def check_owner(self, command: int) -> None:
+        """Raises FencedError if a newer command has claimed the run."""
+        if (newest := self._newest_claim()) > command:
+            raise FencedError(
+                f"{self.path}: command {newest} has taken the run over from command {command}; "
+                "this process stops, the newer one goes on"
+            )
+
+    def commands(self) -> list[dict[str, Json]]:
+        """The settings of every command that has owned the run, in order."""
+        return [self._read(path) for path in sorted((self.path / "claims").glob("[0-9]*.json"))]
+
+    def _newest_claim(self) -> int:
+        return max((int(path.stem) for path in (self.path / "claims").glob("[0-9]*.json")), default=0)
+
     def lane(self, lane: str) -> Path:
         return self.path / "lanes" / lane
 
@@ -90,23 +120,10 @@ class RunDirectory:
 
     def write_result(self, result: dict[str, Json]) -> None:
         with journal.storage(self.path):
-            self._write("result.json", result)
+            self._put("result.json", result)
 
-    def _write(self, name: str, value: Json, exclusively: bool = False) -> None:
-        """Write a small file whole; `exclusively` raises FileExistsError when it is there already."""
-        temporary = self.path / f".{name}.{os.getpid()}"
-        with temporary.open("w", encoding="ascii") as file:
-            json.dump(value, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if exclusively:
-            try:
-                os.link(temporary, self.path / name)
-            finally:
-                temporary.unlink()
-        else:
-            temporary.replace(self.path / name)
+    def _put(self, name: str, value: Json, exclusively: bool = False) -> None:
+        self._disk.put(self.path / name, f"{json.dumps(value, indent=1)}\n".encode("ascii"), exclusively)
 
     def _read(self, path: Path) -> dict[str, Json]:
         try:

@@ -75,12 +75,6 @@ class Schedule:
         """New segments that no lane has."""
         self.waiting.extend(segments)
 
-    def discovered(self, lanes: Iterable[str]) -> None:
-        """These lanes exist; another command may have begun some of them."""
-        fresh = [lane for lane in lanes if lane not in self._lanes]
-        self._unread.extend(fresh)
-        self._lanes.update(fresh)
-
     def reported(self, lane: str, going: Iterable[str], ended: Iterable[str]) -> None:
         """A worker says which segments of its lane are under way, and which ended since its last report.
 
@@ -94,8 +88,6 @@ class Schedule:
             self._reading.discard(lane)
             self.waiting.extendleft(assigned.values())
             assigned.clear()
-            there = {*going, *ended}  # a lane thought new may be another command's
-            self.waiting = deque(segment for segment in self.waiting if segment.id not in there)
         self._open[lane] = going | assigned.keys()
 
     def lost(self, lane: str) -> None:

@@ -22,8 +22,8 @@ class Summary:
     going: set[str] = field(default_factory=set)
     parked: dict[str, str] = field(default_factory=dict)
     """`SEGMENT:INDEX` to the reason."""
-    epochs: dict[str, int] = field(default_factory=dict)
-    """Owners that each lane has had."""
+    epochs: dict[str, str] = field(default_factory=dict)
+    """The newest owner of each lane: which command of the run, and which owner in it."""
 
 
 def summarise(run: RunDirectory) -> Summary:
@@ -44,7 +44,7 @@ def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) 
     if not headers:
         return
     newest = headers[-1]
-    found.epochs[lane] = newest["epoch"]
+    found.epochs[lane] = "{}-{}".format(*newest["epoch"])
     found.finished += sum(len(header["before"].get("finished", [])) for header in headers)
     ledger = Ledger(Totals.from_json(newest["totals"]))
     going = {each["segment"]: each["park"] for each in newest["going"]}

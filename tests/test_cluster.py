@@ -114,7 +114,7 @@ def manifest(disks: int, waypoints: int = 1) -> Manifest:
 
 
 def test_an_owner_that_was_overtaken_stops_and_the_newer_one_is_not_disturbed(tmp_path: Path) -> None:
-    orders = Orders(manifest(7), str(tmp_path), "0000")
+    orders = Orders(manifest(7), str(tmp_path), "0000", command=1)
     segment = next(iter(package_task().segments()))
 
     async def race() -> tuple[object, int]:

@@ -117,18 +117,18 @@ def test_what_an_older_owner_appends_after_a_takeover_is_ignored(folder: Path) -
     old.append(RECORDS[1])
     new.append(RECORDS[2])
     assert list(journal.read(folder)) == [RECORDS[0], RECORDS[2]]
-    with pytest.raises(FencedError, match="epoch 2 has taken over from epoch 1"):
+    with pytest.raises(FencedError, match="epoch 1-2 has taken over from epoch 1-1"):
         old.sync()
     new.sync()
 
 
 def test_an_owner_that_was_overtaken_before_its_first_line_is_ignored(folder: Path) -> None:
     write(folder)
-    (folder / "claims" / "000002").touch()
+    (folder / "claims" / "000001-000002").touch()
     newest = claim(folder)
     newest.append(RECORDS[0])
-    late = Lane(folder, "r", epoch=2)
-    with pytest.raises(FencedError, match="epoch 3 has taken over from epoch 2"):
+    late = Lane(folder, "r", epoch=(1, 2))
+    with pytest.raises(FencedError, match="epoch 1-3 has taken over from epoch 1-2"):
         late.turn(Ledger().page([]))
     newest.append(RECORDS[1])
     assert list(journal.read(folder)) == [*RECORDS, *RECORDS[:2]]

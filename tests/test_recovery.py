@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from maker import chunks, journal, records
 from maker.chain import Chain
+from maker.disk import DISK
 from maker.engine import Engine
 from maker.errors import JournalDamagedError
 from maker.journal import Lane
@@ -147,7 +148,7 @@ def test_a_resume_reads_headers_and_the_newest_chunk_and_no_more(lane: Path) -> 
         rest = b"".join(whole[1:])
         damaged = chunk.with_name(chunk.name.removesuffix(".zst"))
         damaged.write_bytes(first + rest.replace(b'"kind"', b'"kjnd"'))
-        chunks.seal(damaged, len(first + rest))
+        chunks.seal(damaged, len(first + rest), DISK)
     recovery = Recovery(task(LENGTH, SEGMENTS), panel(AheadByK(2), 60))
     header, after = Lane.claim(lane, "r").last()
     assert header is not None
@@ -207,7 +208,7 @@ def test_a_sealed_chunk_that_was_swapped_for_a_well_formed_other_one_is_found(la
         forged += again
     plain = chunk.with_name(chunk.name.removesuffix(".zst"))
     plain.write_bytes(forged)
-    chunks.seal(plain, len(forged))
+    chunks.seal(plain, len(forged), DISK)
     with pytest.raises(JournalDamagedError, match="digest"):
         journal.verify(lane)
 

@@ -108,26 +108,6 @@ def test_one_segment_takes_one_worker() -> None:
     assert schedule.wishes() == [Launch("0000")]
 
 
-def test_a_segment_that_a_lane_thought_new_already_has_is_not_run_again() -> None:
-    schedule = Schedule([], workers=2, breadth=8)
-    schedule.offer([Segment("a", None), Segment("b", None)])
-    assert schedule.wishes() == [Launch("0000"), Launch("0001")]
-    schedule.reported("0000", ["a"], [])
-    schedule.reported("0001", [], [])
-    assert schedule.wishes() == [Assign("0001", (Segment("b", None),))]
-
-
-def test_lanes_that_another_command_has_begun_are_read_first() -> None:
-    schedule = Schedule([], workers=2, breadth=8)
-    schedule.discovered(["0000", "0001"])
-    schedule.offer([Segment("a", None)])
-    assert schedule.wishes() == [Launch("0000"), Launch("0001")]
-    schedule.discovered(["0000", "0001"])
-    schedule.reported("0000", [], [])
-    schedule.reported("0001", [], ["a"])
-    assert schedule.wishes() == [Retire("0000"), Retire("0001")]
-
-
 def test_segments_are_dealt_evenly() -> None:
     schedule = Schedule([], workers=2, breadth=8)
     schedule.offer(Segment(str(number), None) for number in range(6))

@@ -48,6 +48,9 @@ BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint
 GiveUpAfter = Annotated[
     str | None, typer.Option(help="How long a model that cannot be reached is tried, such as 10m.")
 ]
+Durability = Annotated[
+    Literal["group", "step"], typer.Option(help="Sync the journal once a second, or with every decision.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
 
 
@@ -85,6 +88,7 @@ def run(
     address: Address = None,
     base_url: BaseUrl = None,
     give_up_after: GiveUpAfter = None,
+    durability: Durability = "group",
     as_json: AsJson = False,
     config: Annotated[
         Path | None,
@@ -98,7 +102,7 @@ def run(
 
     asked = partial(api.run, task, params=_parameters(parameter or []), model=model or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
-    where = {"workers": workers, "engine": engine, "address": address}
+    where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
     _show(partial(asked, **more, **where, base_url=base_url, give_up_after=give_up_after), as_json)
 
 
@@ -110,12 +114,13 @@ def resume(
     address: Address = None,
     base_url: BaseUrl = None,
     give_up_after: GiveUpAfter = None,
+    durability: Durability = "group",
     as_json: AsJson = False,
 ) -> None:
     """Go on with RUN where it was; parked steps with the samples they have."""
     from maker import api
 
-    where = {"workers": workers, "engine": engine, "address": address}
+    where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
     endpoint = {"base_url": base_url, "give_up_after": give_up_after}
     _show(partial(api.resume, run, max_samples=max_samples, **where, **endpoint), as_json)
 
