@@ -1,7 +1,7 @@
 """`maker.run`: one call from a task's name to a verified result; the command line calls it too.
 
-It writes the manifest, starts a crew, lets the coordinator run, stitches, has the task verify the
-recorded steps, and writes the result. Every end is a `RunResult`; only misuse raises.
+It writes the manifest and starts a crew; `command.py` does the rest. Every end is a `RunResult`; only
+misuse raises.
 """
 
 from __future__ import annotations
@@ -11,26 +11,23 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from maker import asked, assembly, steps
+from maker import asked, assembly
 from maker import fork as forking
 from maker import replay as replaying
 from maker.cluster import ray_crew
-from maker.cluster.coordinator import Coordinator, Progress
+from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
-from maker.cluster.lane_worker import Orders
-from maker.errors import BlockedError, FencedError, MakerError, StorageError, UsageError, inert
+from maker.command import Command
+from maker.errors import UsageError
 from maker.journal import Durability
 from maker.manifest import Manifest
-from maker.nouns import Json
 from maker.options import duration
 from maker.panel import Member, Panel
 from maker.replay import Replayed
-from maker.result import RunResult, Status, stored
+from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
 
 ANY = 1 << 30
@@ -85,35 +82,18 @@ def run(
         return finished
     how = {"max_samples": max_samples, "durability": durability, **set_options}
     where = {"workers": workers, "engine": engine, "address": address}
-    command = directory.claim(asked.settings(**how, **where))
-    lanes = directory.lanes()  # after the claim: an older command begins none that is not among them
-    orders = partial(
-        Orders,
+    command = Command(
+        directory,
         manifest,
-        str(directory.path),
-        command=command,
-        durability=durability,
-        options=set_options,
+        subject,
+        workers,
+        durability,
+        set_options,
+        asked.settings(**how, **where),
+        on_progress,
     )
-    check_owner = partial(directory.check_owner, command)
     with _crew(engine, address, workers) as crew:
-        coordinator = Coordinator(subject, crew, orders, lanes, workers, check_owner, on_progress)
-        result = asyncio.run(_run(coordinator, directory))
-    return _conclude(result, directory, check_owner)
-
-
-def _conclude(result: RunResult, directory: RunDirectory, check_owner: Callable[[], None]) -> RunResult:
-    """Write the result, if the run is still this command's."""
-    if result.status == "fenced":
-        return result
-    try:
-        check_owner()
-        directory.write_result(result.to_json())
-    except FencedError as error:
-        return replace(result, status="fenced", reason=str(error))
-    except StorageError as error:
-        return result if result.status == "blocked" else replace(result, status="blocked", reason=str(error))
-    return result
+        return asyncio.run(_carry_out(command, crew))
 
 
 def resume(run_dir: str | Path, *, max_samples: int | None = None, **operational: Any) -> RunResult:
@@ -179,27 +159,9 @@ def fork(
     return forking.fork(old, new, *at, subject, panel)
 
 
-async def _run(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
-    """Every end of a coordinator as a result."""
-    finish = partial(_result, coordinator, directory)
+async def _carry_out(command: Command, crew: Crew) -> RunResult:
     _stop_on_sigterm()
-    try:
-        await coordinator.run()
-    except (BlockedError, StorageError) as error:
-        return finish("blocked", str(error))
-    except FencedError as error:
-        return finish("fenced", str(error))
-    except asyncio.CancelledError:
-        return finish("stopped", "asked to stop; the same command goes on")
-    except MakerError as error:
-        if error.exit_code != 1:
-            raise
-        return finish("failed", str(error))
-    if coordinator.parked:
-        first = min(coordinator.parked.values(), key=lambda parked: parked.segment)
-        where = f"{first.segment}:{first.index}"
-        return finish("parked", f"{len(coordinator.parked)} parked; the first is {where}: {first.reason}")
-    return _judged(coordinator, directory)
+    return await command.carry_out(crew)
 
 
 def _stop_on_sigterm() -> None:
@@ -207,50 +169,6 @@ def _stop_on_sigterm() -> None:
     me = asyncio.current_task()
     if me is not None and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-
-
-def _judged(coordinator: Coordinator, directory: RunDirectory) -> RunResult:
-    finish = partial(_result, coordinator, directory)
-    try:
-        stitched = coordinator.task.stitch(coordinator.finals)
-        verdict = coordinator.task.verify(steps.decided(directory))
-    except MakerError as error:
-        return finish("failed", str(error))
-    if verdict is not True and verdict is not None:
-        return finish("failed", f"not verified: {inert(verdict or 'the task says no')}", stitched, False)
-    return finish("done", None, stitched, verdict)
-
-
-def _result(
-    coordinator: Coordinator,
-    directory: RunDirectory,
-    status: Status,
-    reason: str | None,
-    result: Json = None,
-    verified: bool | None = None,
-) -> RunResult:
-    progress = coordinator.progress
-    totals = progress.totals
-    parked = [park.tally for park in coordinator.parked.values()]
-    return RunResult(
-        status,
-        None if reason is None else inert(reason, 1000),
-        result,
-        verified,
-        steps=totals.steps,
-        votes=totals.votes + sum(len(votes.draws) for tally in parked for votes in tally.votes),
-        samples=totals.samples,
-        flagged=totals.flagged + sum(len(flags.draws) for tally in parked for flags in tally.flags),
-        contested=totals.contested,
-        parked=progress.parked,
-        transport_faults=totals.transport_faults,
-        tokens_in=totals.tokens_in,
-        tokens_out=totals.tokens_out,
-        flags=dict(totals.reasons),
-        lost_workers=progress.lost_workers,
-        seconds=round(progress.seconds, 3),
-        run=str(directory.path),
-    )
 
 
 @contextmanager

@@ -1,0 +1,128 @@
+"""One command's life on a run: claim it, have a coordinator run it, judge what came of it, write the result.
+
+Every end is a `RunResult`. It does not know where workers live (the crew does) nor how a run is asked for
+(`api.py`). Invariant: only the command that owns the run writes its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from maker import steps
+from maker.cluster.coordinator import Coordinator, Progress
+from maker.cluster.crew import Crew
+from maker.cluster.lane_worker import Orders
+from maker.errors import BlockedError, FencedError, MakerError, StorageError, inert
+from maker.journal import Durability
+from maker.manifest import Manifest
+from maker.nouns import Json
+from maker.result import RunResult, Status
+from maker.run_directory import RunDirectory
+from maker.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    directory: RunDirectory
+    manifest: Manifest
+    task: Task
+    workers: int = 2
+    durability: Durability = "group"
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Operational options for models, such as `base_url`."""
+    settings: Mapping[str, Json] = field(default_factory=dict)
+    """What it may choose anew, recorded with its claim."""
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+    async def carry_out(self, crew: Crew) -> RunResult:
+        """Run to an end; cancelled, it lets go in order and the run can go on."""
+        number = self.directory.claim(dict(self.settings))
+        lanes = self.directory.lanes()  # after the claim: an older command begins none that is not among them
+        check_owner = partial(self.directory.check_owner, number)
+        orders = partial(self._orders, number)
+        coordinator = Coordinator(self.task, crew, orders, lanes, self.workers, check_owner, self.on_progress)
+        return self._conclude(await self._run(coordinator), check_owner)
+
+    def _orders(self, number: int, lane: str) -> Orders:
+        where = (str(self.directory.path), lane, number)
+        return Orders(self.manifest, *where, durability=self.durability, options=self.options)
+
+    async def _run(self, coordinator: Coordinator) -> RunResult:
+        """Every end of a coordinator as a result."""
+        finish = partial(self._result, coordinator)
+        try:
+            await coordinator.run()
+        except (BlockedError, StorageError) as error:
+            return finish("blocked", str(error))
+        except FencedError as error:
+            return finish("fenced", str(error))
+        except asyncio.CancelledError:
+            return finish("stopped", "asked to stop; the same command goes on")
+        except MakerError as error:
+            if error.exit_code != 1:
+                raise
+            return finish("failed", str(error))
+        if coordinator.parked:
+            first = min(coordinator.parked.values(), key=lambda parked: parked.segment)
+            where = f"{first.segment}:{first.index}"
+            return finish("parked", f"{len(coordinator.parked)} parked; the first is {where}: {first.reason}")
+        return self._judged(coordinator)
+
+    def _judged(self, coordinator: Coordinator) -> RunResult:
+        finish = partial(self._result, coordinator)
+        try:
+            stitched = self.task.stitch(coordinator.finals)
+            verdict = self.task.verify(steps.decided(self.directory))
+        except MakerError as error:
+            return finish("failed", str(error))
+        if verdict is not True and verdict is not None:
+            return finish("failed", f"not verified: {inert(verdict or 'the task says no')}", stitched, False)
+        return finish("done", None, stitched, verdict)
+
+    def _conclude(self, result: RunResult, check_owner: Callable[[], None]) -> RunResult:
+        """Write the result, if the run is still this command's."""
+        if result.status == "fenced":
+            return result
+        try:
+            check_owner()
+            self.directory.write_result(result.to_json())
+        except FencedError as error:
+            return replace(result, status="fenced", reason=str(error))
+        except StorageError as error:
+            blocked = replace(result, status="blocked", reason=str(error))
+            return result if result.status == "blocked" else blocked
+        return result
+
+    def _result(
+        self,
+        coordinator: Coordinator,
+        status: Status,
+        reason: str | None,
+        result: Json = None,
+        verified: bool | None = None,
+    ) -> RunResult:
+        progress = coordinator.progress
+        totals = progress.totals
+        parked = [park.tally for park in coordinator.parked.values()]
+        return RunResult(
+            status,
+            None if reason is None else inert(reason, 1000),
+            result,
+            verified,
+            steps=totals.steps,
+            votes=totals.votes + sum(len(votes.draws) for tally in parked for votes in tally.votes),
+            samples=totals.samples,
+            flagged=totals.flagged + sum(len(flags.draws) for tally in parked for flags in tally.flags),
+            contested=totals.contested,
+            parked=progress.parked,
+            transport_faults=totals.transport_faults,
+            tokens_in=totals.tokens_in,
+            tokens_out=totals.tokens_out,
+            flags=dict(totals.reasons),
+            lost_workers=progress.lost_workers,
+            seconds=round(progress.seconds, 3),
+            run=str(self.directory.path),
+        )
