@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 
 import structlog
 
@@ -132,11 +132,11 @@ class Coordinator:
         self._assigned[lane], self._wake[lane] = [], asyncio.Event()
         self._retired.discard(lane)
         await asyncio.sleep(2.0 ** self._losses[lane] - 1)
-        worker = self.crew.hire(self.orders(lane))
+        worker, numbers = self.crew.hire(self.orders(lane)), count(1)
         try:
             self._take(await worker.start())
             while lane not in self._retired:
-                await self._look_after(lane, worker)
+                await self._look_after(lane, worker, next(numbers))
             last = await worker.stop()
             if last.error:
                 raise last.error
@@ -148,11 +148,11 @@ class Coordinator:
             raise
         self._place()
 
-    async def _look_after(self, lane: str, worker: Worker) -> None:
+    async def _look_after(self, lane: str, worker: Worker, number: int) -> None:
         """One report, or while the lane has nothing to do, a wait for something to give it."""
         segments, self._assigned[lane] = self._assigned[lane], []
         if segments or self._going[lane]:
-            self._take(await worker.exchange(segments, REPORT_SECONDS))
+            self._take(await worker.exchange(number, segments, REPORT_SECONDS))
         else:
             await self._wake[lane].wait()
         self._wake[lane].clear()

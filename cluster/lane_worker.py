@@ -72,6 +72,9 @@ class LaneWorker:
         self._parked: list[Parked] = []
         self._error: MakerError | None = None
         self._news = asyncio.Event()
+        self._number = 0
+        self._answer: asyncio.Task[Report] | None = None
+        """To the newest exchange."""
 
     async def start(self) -> Report:
         """Take the lane over and go on with what is open in it."""
@@ -93,8 +96,18 @@ class LaneWorker:
         self._keeper = asyncio.create_task(self._keep())
         return self._report()
 
-    async def exchange(self, segments: Sequence[Segment], wait: float) -> Report:
-        """Begin new segments; report when something has ended, or after `wait` seconds."""
+    async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
+        """Begin new segments; report when something has ended, or after `wait` seconds.
+
+        `number` grows from 1. One that comes again, as a transport may have it, begins nothing and is told
+        what the first one was.
+        """
+        if self._answer is None or number > self._number:
+            self._number = number
+            self._answer = asyncio.create_task(self._exchange(segments, wait))
+        return await asyncio.shield(self._answer)
+
+    async def _exchange(self, segments: Sequence[Segment], wait: float) -> Report:
         if self._error is None:
             for segment in segments:
                 self._engine.write(records.from_segment(segment))
@@ -107,6 +120,8 @@ class LaneWorker:
     async def stop(self) -> Report:
         """End what is under way, make the lane durable and let go of it."""
         self._keeper.cancel()
+        if self._answer:
+            self._answer.cancel()
         await self._cancel()
         try:
             self._engine.write_faults()

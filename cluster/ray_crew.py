@@ -45,8 +45,8 @@ class _RayWorker:
     async def start(self) -> Report:
         return await _answer(self._actor.start.remote())
 
-    async def exchange(self, segments: Sequence[Segment], wait: float) -> Report:
-        return await _answer(self._actor.exchange.remote(segments, wait))
+    async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
+        return await _answer(self._actor.exchange.remote(number, segments, wait))
 
     async def stop(self) -> Report:
         import ray

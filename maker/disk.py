@@ -16,8 +16,10 @@ class Disk:
     """The operating system's."""
 
     def make_folder(self, folder: Path) -> None:
-        """With its parents, unless it is there."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """With its parents, unless it is there; all of them durable."""
+        for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+            missing.mkdir(exist_ok=True)
+            self.sync_folder(missing.parent)
 
     def create(self, path: Path) -> int:
         """A new file for appending; raises FileExistsError when there is one."""

@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -63,9 +64,10 @@ class Plugin:
         return any(p.name == parameter for p in options.parameters(self.target))
 
 
-def listed(group: str) -> list[EntryPoint]:
+@cache
+def listed(group: str) -> tuple[EntryPoint, ...]:
     """Installed plug-ins of a group by name; nothing is imported."""
-    return sorted(entry_points(group=group), key=lambda entry: entry.name)
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
 def find(group: str, spec: str) -> Plugin:

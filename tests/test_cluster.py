@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -118,17 +119,18 @@ def test_an_owner_that_was_overtaken_stops_and_the_newer_one_is_not_disturbed(tm
     segment = next(iter(package_task().segments()))
 
     async def race() -> tuple[object, int]:
+        numbers = itertools.count(2)
         old = LaneWorker(orders)
         await old.start()
-        await old.exchange([segment], 0.1)
+        await old.exchange(1, [segment], 0.1)
         new = LaneWorker(orders)
         report = await new.start()
         assert report.going == (segment.id,)
         for _ in range(40):
-            overtaken = await old.exchange([], 0.1)
+            overtaken = await old.exchange(next(numbers), [], 0.1)
             if overtaken.error:
                 break
-        while (await new.exchange([], 0.2)).going:
+        while (await new.exchange(next(numbers), [], 0.2)).going:
             pass
         ended = await new.stop()
         return overtaken.error, ended.totals.steps

@@ -1,0 +1,166 @@
+"""A disk in memory-backed files that can kill who writes, tear a line, fill up, fail, and lose power.
+
+Each process has a handle of its own; what the machine would forget in an outage is shared by all.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from maker.disk import Disk
+from tests.simulation.world import Dead, Process
+
+
+class Machine:
+    """What has been written and named but is not durable yet."""
+
+    def __init__(self) -> None:
+        self.paths: dict[int, Path] = {}
+        """Of open files."""
+        self.synced: dict[Path, int] = {}
+        """Bytes of each file written here that an outage would leave."""
+        self.names: defaultdict[Path, list[Callable[[], None]]] = defaultdict(list)
+        """How to undo each change of a folder's names that is not durable, in order."""
+        self.full = False
+        self.lost = 0
+        """Bytes forgotten."""
+
+    def lose_power(self, lot) -> None:
+        """Each file keeps some prefix of what was not synced, each folder some first changes of its names."""
+        for path, durable in list(self.synced.items()):
+            if path.exists() and (size := path.stat().st_size) > durable:
+                kept = lot.randint(durable, size)
+                self.lost += size - kept
+                os.truncate(path, kept)
+        for undo in self.names.values():
+            for _ in range(lot.randint(0, len(undo))):
+                undo.pop()()
+            undo.clear()
+        self.paths.clear()
+        self.synced = {path: path.stat().st_size for path in self.synced if path.exists()}
+
+
+class SimDisk(Disk):
+    """One process's way to the disk. `plan` says at which of its operations something happens, and what:
+    `before` and `after` (it dies there), `torn` (a part is written, and it dies), `full`, `eio`."""
+
+    def __init__(self, process: Process, machine: Machine, plan: dict[int, str]) -> None:
+        self.process, self.machine, self.plan = process, machine, plan
+        self.done = 0
+        self.sites: list[str] = []
+
+    def _do(self, site: str, action: Callable[[], object], torn: Callable[[], object] | None = None) -> None:
+        self.process.check()
+        self.done += 1
+        happens = self.plan.get(self.done)
+        if happens is None and self.machine.full and site in ("create", "write"):
+            happens = "full"
+        if happens is None or self.process.calm:
+            action()
+            return
+        self.process.world.hits[f"{happens} {site}"] += 1
+        if happens in ("torn", "full", "eio"):
+            if torn is not None:
+                torn()
+            if happens != "torn":
+                raise OSError(errno.ENOSPC if happens == "full" else errno.EIO, f"simulated {happens}")
+        elif happens == "after":
+            action()
+        self.process.kill()
+        raise Dead
+
+    def make_folder(self, folder: Path) -> None:
+        self._do("mkdir", lambda: super(SimDisk, self).make_folder(folder))
+
+    def create(self, path: Path) -> int:
+        made: list[int] = []
+
+        def act() -> None:
+            file = super(SimDisk, self).create(path)
+            made.append(file)
+            self.process.world.open_files.append(file)
+            self.machine.paths[file], self.machine.synced[path] = path, 0
+            self.machine.names[path.parent].append(lambda: path.unlink(missing_ok=True))
+            if path.parent.name == "claims" and "-" in path.name:
+                epoch = tuple(map(int, path.name.split("-")))
+                claim = (self.process.world.loop.now, self.process.name, path.parents[1].name, epoch)
+                self.process.world.log.claims.append(claim)
+
+        self._do("create", act)
+        return made[0]
+
+    def _note(self, data: bytes) -> None:
+        """For the auditor: which samples and decisions are on the disk now."""
+        world, log = self.process.world, self.process.world.log
+        if data.startswith(b'{"kind":"sample"'):
+            line = json.loads(data)
+            log.written.append(
+                (world.loop.now, self.process.name, line["segment"], line["step"], line["draw"])
+            )
+            log.journaled.add((line["segment"], line["step"], line["text"]))
+        elif data.startswith(b'{"kind":"decision"'):
+            line = json.loads(data)
+            log.decided.add((line["segment"], line["step"]))
+
+    def write(self, file: int, data: bytes) -> None:
+        part = data[: self.process.world.lot.randrange(len(data))]
+        write = super().write
+
+        def act() -> None:
+            write(file, data)
+            self._note(data)
+
+        self._do("write", act, lambda: write(file, part))
+
+    def sync(self, file: int) -> None:
+        path = self.machine.paths.get(file)
+
+        def act() -> None:
+            if path is not None and path.exists():
+                self.machine.synced[path] = path.stat().st_size
+
+        self._do("fsync", act)
+
+    def sync_folder(self, folder: Path) -> None:
+        self._do("fsync folder", self.machine.names[folder].clear)
+
+    def close(self, file: int) -> None:
+        self.process.check()  # the world closes it in the end: a number must not come twice
+
+    def rename(self, old: Path, new: Path) -> None:
+        def act() -> None:
+            before = new.read_bytes() if new.exists() else None
+            super(SimDisk, self).rename(old, new)
+            self.machine.synced[new] = self.machine.synced.pop(old, 0)
+            self.machine.names[new.parent].append(lambda: _restore(new, before))
+
+        self._do("rename", act)
+
+    def link(self, old: Path, new: Path) -> None:
+        def act() -> None:
+            super(SimDisk, self).link(old, new)
+            self.machine.synced[new] = self.machine.synced.get(old, 0)
+            self.machine.names[new.parent].append(lambda: new.unlink(missing_ok=True))
+
+        self._do("link", act)
+
+    def remove(self, path: Path) -> None:
+        def act() -> None:
+            before = path.read_bytes() if path.exists() else None
+            super(SimDisk, self).remove(path)
+            if before is not None:
+                self.machine.names[path.parent].append(lambda: _restore(path, before))
+
+        self._do("remove", act)
+
+
+def _restore(path: Path, before: bytes | None) -> None:
+    if before is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_bytes(before)

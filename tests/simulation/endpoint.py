@@ -1,0 +1,85 @@
+"""The task and the model of a simulation. What a draw answers depends on its step, state and draw index
+alone, so that the auditor can work out for itself what an undisturbed run decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from random import Random
+
+from maker.model import Request
+from maker.nouns import Json, Message, Prompt, RedFlag, Sample, Segment, Step
+from tests.simulation.world import CURRENT
+
+
+def answer(seed: int, segment: str, step: int, state: int, draw: int, error: float, flags: float) -> str:
+    """What the endpoint says, unique to the draw: `NUMBER DRAW`, or `? DRAW` where it talks nonsense."""
+    lot = Random(f"{seed}/{segment}/{step}/{state}/{draw}")
+    if lot.random() < flags:
+        return f"? {draw}"
+    truth = (state * 31 + 17) % 5
+    return f"{(truth + lot.randint(1, 2)) % 5 if lot.random() < error else truth} {draw}"
+
+
+class Trail:
+    """A chain of numbers, each a function of all before it."""
+
+    def __init__(self, length: int, count: int) -> None:
+        self.length, self.count = length, count
+        self._log = CURRENT.get().world.log
+
+    def segments(self) -> Iterable[Segment]:
+        return [Segment(f"s{number}", number) for number in range(self.count)]
+
+    def prompt(self, step: Step) -> Prompt | None:
+        return None if step.index == self.length else Prompt((Message("user", str(step.state)),))
+
+    def parse(self, step: Step, text: str) -> Json:
+        if (step.segment, step.index, text) not in self._log.journaled:
+            self._log.wrong.append(
+                f"{step.segment}:{step.index} parsed {text!r}, which is not in the journal"
+            )
+        number = text.split()[0]
+        if number == "?":
+            raise RedFlag("malformed")
+        return int(number)
+
+    def advance(self, step: Step, answer: Json) -> Json:
+        return (step.state * 7 + answer + 1) % 10007
+
+    def stitch(self, finals: Mapping[str, Json]) -> Json:
+        return dict(sorted(finals.items()))
+
+
+class Endpoint:
+    """A model that logs each call it gets, and now and then answers late or only when asked again."""
+
+    name, temperatures = "endpoint", (None, None)
+
+    def __init__(self, seed: int, error: float, flags: float, faults: float) -> None:
+        self._seed, self._error, self._flags, self._faults = seed, error, flags, faults
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        process, step = CURRENT.get(), request.step
+        world, log = process.world, process.world.log
+        waits = sorted((world.lot.expovariate(1.0), seat.draw, seat) for seat in request.seats)
+        for _, draw, _ in waits:
+            process.check()
+            log.calls.append((world.loop.now, process.name, step.segment, step.index, draw))
+        if step.index and (step.segment, step.index - 1) not in log.decided:
+            log.wrong.append(f"{step.segment}:{step.index} was asked before the step before it was written")
+        waited = 0.0
+        for wait, draw, seat in waits:
+            await asyncio.sleep(wait - waited)
+            waited = wait
+            while world.chance(self._faults):
+                process.check()
+                request.on_fault("http-503")
+                await asyncio.sleep(world.lot.expovariate(2.0))
+            process.check()
+            text = answer(self._seed, step.segment, step.index, step.state, draw, self._error, self._flags)
+            log.texts[step.segment, step.index, draw] = text
+            yield Sample(seat, text, "stop", 1, 1, wait)
+
+    async def aclose(self) -> None:
+        pass

@@ -1,0 +1,357 @@
+"""Planted bugs: each changes one thing in Maker for as long as a MonkeyPatch lives, and breaks a promise.
+
+A simulation that does not notice them proves nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+from pytest import MonkeyPatch
+
+from maker import chunks, command, journal, records
+from maker.ballot import Ballot
+from maker.chain import Chain, Commit, Draw
+from maker.cluster import coordinator, lane_worker
+from maker.disk import Disk
+from maker.engine import Drive, Engine
+from maker.errors import StorageError
+from maker.journal import Lane
+from maker.ledger import Ledger
+from maker.nouns import Sample
+from maker.recovery import Recovery
+from maker.run_directory import RunDirectory
+from maker.schedule import Schedule
+from maker.voters import AheadByK
+from tests.simulation import endpoint
+from tests.simulation.disk import SimDisk
+
+Mutant = Callable[[MonkeyPatch], None]
+
+
+# -- the disk and the order of writing ------------------------------------------------------------
+
+
+def records_are_never_synced(patch: MonkeyPatch) -> None:
+    patch.setattr(Lane, "_make_durable", lambda lane: None)
+
+
+def a_small_file_is_renamed_before_it_is_synced(patch: MonkeyPatch) -> None:
+    def put(disk: Disk, path: Any, data: bytes, exclusively: bool = False) -> None:
+        temporary = path.with_name(f".{path.name}")
+        file = disk.create(temporary)
+        disk.write(file, data)
+        disk.rename(temporary, path)
+        disk.sync_folder(path.parent)
+
+    patch.setattr(Disk, "put", put)
+
+
+def names_in_a_lane_are_not_made_durable(patch: MonkeyPatch) -> None:
+    patch.setattr(SimDisk, "sync_folder", lambda disk, folder: None)
+
+
+def a_decision_is_not_synced_though_asked_for(patch: MonkeyPatch) -> None:
+    claim = Lane.claim.__func__  # type: ignore[attr-defined]
+
+    def careless(cls: type, *args: Any) -> Lane:
+        folder, run, number, _, disk = args
+        return claim(cls, folder, run, number, "group", disk)
+
+    patch.setattr(Lane, "claim", classmethod(careless))
+
+
+def an_end_is_told_before_it_is_synced(patch: MonkeyPatch) -> None:
+    report = lane_worker.LaneWorker._report
+
+    def hasty(worker: Any) -> Any:
+        sync, Lane.sync = Lane.sync, lambda lane: None
+        try:
+            return report(worker)
+        finally:
+            Lane.sync = sync
+
+    patch.setattr(lane_worker.LaneWorker, "_report", hasty)
+
+
+def what_could_not_be_written_is_followed_by_the_next_record(patch: MonkeyPatch) -> None:
+    append = Lane.append
+
+    def stubborn(lane: Lane, record: Any) -> None:
+        try:
+            append(lane, record)
+        except StorageError:
+            lane._refused = None
+
+    patch.setattr(Lane, "append", stubborn)
+
+
+def a_failed_sync_is_taken_for_a_success(patch: MonkeyPatch) -> None:
+    sync = SimDisk.sync
+
+    def hopeful(disk: SimDisk, file: int) -> None:
+        try:
+            sync(disk, file)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+
+    patch.setattr(SimDisk, "sync", hopeful)
+
+
+def a_sample_is_written_after_it_is_read(patch: MonkeyPatch) -> None:
+    def receive(drive: Drive, event: Any) -> Any:
+        if not isinstance(event, Sample):
+            raise event
+        where = (drive.chain.step, drive.chain.state)
+        wishes = drive.chain.receive(event)
+        record = records.from_sample(where[0].segment, where[0].index, where[1], event)
+        drive.engine.write(record)
+        drive.samples.append(record)
+        return wishes
+
+    patch.setattr(Drive, "_receive", receive)
+
+
+def the_next_step_is_asked_before_the_decision_is_written(patch: MonkeyPatch) -> None:
+    do = Drive.do
+    patch.setattr(
+        Drive, "do", lambda drive, wishes: do(drive, sorted(wishes, key=lambda w: not isinstance(w, Draw)))
+    )
+    patch.setattr(endpoint.asyncio, "sleep", endpoint.asyncio.sleep)
+
+
+def a_decision_is_not_written(patch: MonkeyPatch) -> None:
+    start = Chain._commit
+
+    def forgetful(chain: Chain, key: str) -> Any:
+        wishes = start(chain, key)
+        return [w for w in wishes if not (isinstance(w, Commit) and w.decision.index == 1)]
+
+    patch.setattr(Chain, "_commit", forgetful)
+
+
+# -- owners ----------------------------------------------------------------------------------------
+
+
+def a_lane_may_be_claimed_twice(patch: MonkeyPatch) -> None:
+    claim = Lane._claim.__func__  # type: ignore[attr-defined]
+
+    def shared(cls: type, folder: Any, number: int, disk: Any) -> Any:
+        claim(cls, folder, number, disk)
+        return (number, 1)
+
+    patch.setattr(Lane, "_claim", classmethod(shared))
+
+
+def an_older_command_may_take_a_lane_back(patch: MonkeyPatch) -> None:
+    claim = Lane._claim.__func__  # type: ignore[attr-defined]
+
+    def latest(cls: type, folder: Any, number: int, disk: Any) -> Any:
+        claims = folder / "claims"
+        newest = journal._newest(claims)[0] if claims.exists() else 0
+        return claim(cls, folder, max(number, newest), disk)
+
+    patch.setattr(Lane, "_claim", classmethod(latest))
+    patch.setattr(RunDirectory, "check_owner", lambda run, number: None)
+
+
+def a_worker_does_not_look_who_owns_the_run(patch: MonkeyPatch) -> None:
+    patch.setattr(RunDirectory, "check_owner", lambda run, number: None)
+
+
+def an_overtaken_owner_goes_on(patch: MonkeyPatch) -> None:
+    patch.setattr(Lane, "sync", lambda lane: lane._make_durable())
+
+
+def what_an_overtaken_owner_appended_counts(patch: MonkeyPatch) -> None:
+    counted = journal._counted
+
+    def generous(folder: Any) -> Any:
+        return [
+            (chunk, sum(len(line) for _, line in chunks.lines(chunk)), header)
+            for chunk, _, header in counted(folder)
+        ]
+
+    patch.setattr(journal, "_counted", generous)
+
+
+def a_chunk_of_an_overtaken_owner_counts(patch: MonkeyPatch) -> None:
+    header = chunks.header
+
+    def ageless(chunk: Any) -> Any:
+        found = header(chunk)
+        return found and {**found, "epoch": [1, 1]}
+
+    patch.setattr(chunks, "header", ageless)
+
+
+def a_torn_tail_counts(patch: MonkeyPatch) -> None:
+    place = Lane._place
+
+    def whole(lane: Lane, before: Any) -> Any:
+        chunk, end, header = before
+        if chunk != lane._chunk and not chunks.is_sealed(chunk):
+            end = chunk.stat().st_size
+        return place(lane, (chunk, end, header))
+
+    patch.setattr(Lane, "_place", whole)
+
+
+# -- going on --------------------------------------------------------------------------------------
+
+
+def votes_of_the_open_step_are_drawn_again(patch: MonkeyPatch) -> None:
+    fold = Recovery.fold
+
+    def amnesiac(recovery: Recovery, record: Any) -> None:
+        if record["kind"] != "sample":
+            fold(recovery, record)
+
+    patch.setattr(Recovery, "fold", amnesiac)
+
+
+def the_open_steps_samples_are_missing_from_the_header(patch: MonkeyPatch) -> None:
+    patch.setattr(records, "head", _head_without_samples)
+
+
+def _head_without_samples(step: Any, samples: Any, park: Any) -> Any:
+    return {
+        "segment": step.segment,
+        "step": step.index,
+        "state": step.state,
+        "samples": [],
+        "park": park,
+    }
+
+
+def flagged_samples_are_forgotten_on_resume(patch: MonkeyPatch) -> None:
+    fold = Recovery.fold
+
+    def picky(recovery: Recovery, record: Any) -> None:
+        if record["kind"] != "sample" or not record["text"].startswith("?"):
+            fold(recovery, record)
+
+    patch.setattr(Recovery, "fold", picky)
+
+
+def totals_begin_anew_with_each_owner(patch: MonkeyPatch) -> None:
+    load = Recovery.load
+
+    def fresh(recovery: Recovery, header: Any) -> None:
+        load(recovery, header)
+        recovery.ledger = Ledger()
+
+    patch.setattr(Recovery, "load", fresh)
+
+
+def ends_in_older_chunks_are_forgotten(patch: MonkeyPatch) -> None:
+    patch.setattr(Lane, "finished", lambda lane: iter(()))
+
+
+def a_page_is_turned_in_the_middle_of_an_event(patch: MonkeyPatch) -> None:
+    write = Engine.write
+
+    def eager(engine: Engine, record: Any) -> None:
+        write(engine, record)
+        if record["kind"] == "sample":
+            engine.turn_if_full()
+
+    patch.setattr(Engine, "write", eager)
+
+
+def lanes_that_exist_are_not_read(patch: MonkeyPatch) -> None:
+    patch.setattr(RunDirectory, "lanes", lambda run: [])
+
+
+# -- placing ---------------------------------------------------------------------------------------
+
+
+def a_lost_workers_new_segments_are_forgotten(patch: MonkeyPatch) -> None:
+    lost = Schedule.lost
+
+    def careless(schedule: Schedule, lane: str) -> None:
+        schedule._assigned[lane] = {}
+        lost(schedule, lane)
+
+    patch.setattr(Schedule, "lost", careless)
+
+
+def a_lost_workers_open_segments_are_begun_anew(patch: MonkeyPatch) -> None:
+    lose = coordinator.Coordinator._lose
+
+    def eager(self: Any, lane: str, error: Any) -> None:
+        going = self._going.get(lane, ())
+        self._schedule.offer([each for each in self.task.segments() if each.id in going])
+        lose(self, lane, error)
+
+    patch.setattr(coordinator.Coordinator, "_lose", eager)
+
+
+def an_exchange_that_comes_twice_is_done_twice(patch: MonkeyPatch) -> None:
+    async def exchange(worker: Any, number: int, segments: Any, wait: float) -> Any:
+        return await worker._exchange(segments, wait)
+
+    patch.setattr(lane_worker.LaneWorker, "exchange", exchange)
+
+
+def an_overtaken_command_writes_its_result(patch: MonkeyPatch) -> None:
+    def conclude(self: Any, result: Any, check_owner: Any) -> Any:
+        self.directory.write_result(result.to_json())
+        return result
+
+    patch.setattr(command.Command, "_conclude", conclude)
+
+
+# -- voting ----------------------------------------------------------------------------------------
+
+
+def one_vote_more_than_the_deficit_is_drawn(patch: MonkeyPatch) -> None:
+    want = Ballot.want
+    patch.setattr(Ballot, "want", lambda ballot, votes: want(ballot, votes + 1))
+
+
+def a_lead_of_one_less_decides(patch: MonkeyPatch) -> None:
+    init = AheadByK.__init__
+
+    def lax(voter: AheadByK, k: int) -> None:
+        init(voter, max(1, k - 1))
+
+    patch.setattr(AheadByK, "__init__", lax)
+
+
+def a_flagged_sample_votes(patch: MonkeyPatch) -> None:
+    patch.setattr(Ballot, "flag", lambda ballot, draw, reason: ballot.vote(draw, "9", 9))
+
+
+def a_flag_does_not_use_up_its_draw(patch: MonkeyPatch) -> None:
+    def forgiving(ballot: Ballot, draw: int, reason: str) -> None:
+        ballot._flags.setdefault(reason, []).append(draw)
+
+    patch.setattr(Ballot, "flag", forgiving)
+
+
+def a_fault_of_the_transport_is_a_vote(patch: MonkeyPatch) -> None:
+    draw = endpoint.Endpoint.draw
+
+    async def faulty(model: Any, request: Any) -> Any:
+        counted = []
+        object.__setattr__(request, "on_fault", counted.append)
+        async for sample in draw(model, request):
+            if counted:
+                sample = Sample(sample.seat, "0 500", "stop", 0, 0, 0.0)
+                counted.clear()
+            yield sample
+
+    patch.setattr(endpoint.Endpoint, "draw", faulty)
+
+
+MUTANTS: tuple[Mutant, ...] = tuple(
+    value
+    for name, value in list(globals().items())
+    if callable(value)
+    and getattr(value, "__module__", "") == __name__
+    and not name.startswith("_")
+)

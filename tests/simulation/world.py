@@ -1,0 +1,200 @@
+"""Virtual time and processes that are tasks of one event loop, so that a seed decides every interleaving.
+
+A process is a context variable: whatever a task of it starts belongs to it too. One that was killed has
+no further effect (its disk, its calls, its model refuse it); one that is paused does not run until it wakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from maker.errors import MakerError
+
+T = TypeVar("T")
+
+
+class Dead(BaseException):
+    """The process was killed; what it does now never happens."""
+
+
+class StuckError(Exception):
+    """Everybody waits and nothing will ever happen."""
+
+
+class Process:
+    """One operating-system process of the world, on its only machine."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+        self.alive, self.paused = True, False
+        self.calm = False
+        """Nothing happens to it: the last command of a scenario."""
+        self.ended = world.loop.create_future()
+        self.held: list[tuple[Callable[..., object], tuple[Any, ...], Context]] = []
+        self.children: list[Process] = []
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task of this process; whatever it starts is this process's too."""
+        context = copy_context()
+        context.run(CURRENT.set, self)
+        return self.world.loop.create_task(work, context=context)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+
+    def check(self) -> None:
+        if not self.alive:
+            raise Dead
+
+    def kill(self) -> None:
+        """As by SIGKILL: nothing that it does from now on happens."""
+        if self.alive:
+            self.world.hits["killed"] += 1
+            self.exit()
+
+    def exit(self) -> None:
+        """It has ended."""
+        self.alive, self.paused = False, False
+        for callback, args, context in self.held:
+            self.world.loop.call_soon(callback, *args, context=context)
+        self.held.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def pause(self, seconds: float) -> None:
+        if self.alive and not self.paused:
+            self.paused = True
+            self.world.hits["paused"] += 1
+            self.world.loop.call_later(seconds, self.wake, context=OUTSIDE)
+
+    def wake(self) -> None:
+        self.paused = False
+        held, self.held = self.held, []
+        for callback, args, context in held:
+            self.world.loop.call_soon(callback, *args, context=context)
+
+
+class Log:
+    """What the world saw from outside, each with its virtual time; Maker never reads it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[float, str, str, int, int]] = []
+        """(when, process, segment, step, draw) of each call that reached the endpoint."""
+        self.texts: dict[tuple[str, int, int], str] = {}
+        """(segment, step, draw) to what the endpoint answered."""
+        self.journaled: set[tuple[str, int, str]] = set()
+        """(segment, step, text) of each sample that some process has written."""
+        self.written: list[tuple[float, str, str, int, int]] = []
+        """(when, process, segment, step, draw) of each sample on the disk."""
+        self.decided: set[tuple[str, int]] = set()
+        """Steps that some process has written a decision of."""
+        self.claims: list[tuple[float, str, str, tuple[int, int]]] = []
+        """(when, process, lane, epoch)"""
+        self.told: list[tuple[float, str, str, object]] = []
+        """(when, process, segment, final state) of each end that a coordinator was told."""
+        self.outages: list[float] = []
+        self.wrong: list[str] = []
+        """Promises seen broken while it went."""
+
+
+CURRENT: ContextVar[Process] = ContextVar("process")
+OUTSIDE = Context()
+"""Of what belongs to no process."""
+
+
+@dataclass
+class World:
+    seed: int
+    folder: Path
+    loop: Loop
+    lot: Random
+    log: Log
+    hits: Counter[str] = field(default_factory=Counter)
+    """What happened, by kind and place."""
+    open_files: list[int] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+
+    def process(self, name: str) -> Process:
+        process = Process(self, name)
+        self.processes.append(process)
+        return process
+
+    def chance(self, share: float) -> bool:
+        return self.lot.random() < share
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Time jumps to the next timer; a paused process's callbacks are held back."""
+
+    def __init__(self) -> None:
+        super().__init__(_NoWaiting(self))
+        self.now = 0.0
+        self.errors: list[BaseException] = []
+        self.set_task_factory(_owned_task)
+        self.set_exception_handler(self._note)
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+        owner = (context or copy_context()).get(CURRENT)
+        if owner is not None and owner.paused:
+            owner.held.append((callback, args, context or copy_context()))
+            return asyncio.Handle(callback, list(args), self, context)  # nobody cancels these
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        context = context or copy_context()
+        owner = context.get(CURRENT)
+        if owner is None:
+            return super().call_at(when, callback, *args, context=context)
+
+        def fire() -> None:
+            if not timer.cancelled():
+                self.call_soon(fire, context=context) if owner.paused else callback(*args)
+
+        timer = super().call_at(when, fire, context=context)
+        return timer
+
+    def _note(self, loop: asyncio.AbstractEventLoop, what: dict[str, Any]) -> None:
+        error = what.get("exception")
+        if error is not None and not isinstance(error, Dead | MakerError):  # told to a caller that is gone
+            self.errors.append(error)
+
+
+class _NoWaiting(selectors.SelectSelector):
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise StuckError
+        self._loop.now += max(timeout, 0)
+        return []
+
+
+def _owned_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+    context = options.get("context")
+    owner = context.get(CURRENT) if context is not None else CURRENT.get(None)
+    if owner is not None and not owner.alive:
+        work.close()
+        raise Dead
+    task = asyncio.Task(work, loop=loop, **options)
+    if owner is not None:
+        owner.adopt(task)
+    return task
