@@ -8,12 +8,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The demo's temperature and seed: a single vote a step fails there, a lead of 4 succeeds.
 DEMO = hanoi -T disks=10 --model embedded:temperature=2.0 --seed 3
 
-.PHONY: help demo demo-k1 test test-slow lint check bench lock wheel clean
+.PHONY: help demo demo-k1 test test-slow simulate lint check bench lock wheel clean
 
 help:
 	@echo "make demo       1,023 dependent steps by the embedded model on Ray, voted and verified"
 	@echo "make demo-k1    the same without voting, to see it fail"
 	@echo "make test       all tests but the slow ones;  make test-slow  those"
+	@echo "make simulate   SEEDS=10000 simulated runs in which everything goes wrong, and the planted bugs"
 	@echo "make lint       ruff, mypy, pyright, import contracts;  make check  lint and test"
 	@echo "make bench      the benchmarks;  make lock  compile the lock files anew"
 
@@ -28,6 +29,11 @@ test: .venv/dev
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+SEEDS = 10000
+simulate: .venv/dev
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m tests.simulation --mutants
 
 lint: .venv/dev
 	$(BIN)/ruff check .

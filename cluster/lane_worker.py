@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,19 +72,34 @@ class LaneWorker:
         self._parked: list[Parked] = []
         self._error: MakerError | None = None
         self._news = asyncio.Event()
+        self._held = AsyncExitStack()
+        """What must be let go of: models and the lane."""
+        self._keeper: asyncio.Task[None] | None = None
         self._number = 0
         self._answer: asyncio.Task[Report] | None = None
         """To the newest exchange."""
 
     async def start(self) -> Report:
         """Take the lane over and go on with what is open in it."""
+        try:
+            self._take_over()
+        except BaseException:
+            await self._held.aclose()
+            raise
+        self._keeper = asyncio.create_task(self._keep())
+        return self._report()
+
+    def _take_over(self) -> None:
         orders, manifest = self._orders, self._orders.manifest
         directory = RunDirectory(Path(orders.run))
         self._task = assembly.task(manifest)
         self._models = assembly.models(manifest, self._task, orders.options)
+        for model in self._models.values():
+            self._held.push_async_callback(self._close, model)
         self._panel = assembly.panel(manifest, self._models)
         folder = directory.lane(orders.lane)
         self._lane = Lane.claim(folder, manifest.run, orders.command, orders.durability, self._disk)
+        self._held.callback(self._lane.close)
         directory.check_owner(orders.command)  # after the claim: whoever owns the run now has seen this lane
         recovery = Recovery(self._task, self._panel)
         recovery.read(self._lane)
@@ -93,8 +108,6 @@ class LaneWorker:
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
         self._go_on(recovery)
-        self._keeper = asyncio.create_task(self._keep())
-        return self._report()
 
     async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
         """Begin new segments; report when something has ended, or after `wait` seconds.
@@ -119,6 +132,8 @@ class LaneWorker:
 
     async def stop(self) -> Report:
         """End what is under way, make the lane durable and let go of it."""
+        if self._keeper is None:
+            raise MakerError(f"lane {self._orders.lane}: its worker has not started")
         self._keeper.cancel()
         if self._answer:
             self._answer.cancel()
@@ -128,9 +143,7 @@ class LaneWorker:
             self._lane.sync()
         except MakerError as error:
             self._fail(error)
-        self._lane.close()
-        for model in self._models.values():
-            await self._close(model)
+        await self._held.aclose()
         return self._report()
 
     async def _close(self, model: Model) -> None:
@@ -178,6 +191,7 @@ class LaneWorker:
                 self._lane.sync()
             except MakerError as error:
                 self._fail(error)
+                await self._cancel()  # though nobody may be there to tell us to stop
                 return
 
     def _fail(self, error: MakerError) -> None:

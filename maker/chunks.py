@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from maker.records import FORMAT, Record
 LEVEL = 1
 """Of compression: 6 saves a tenth of the space for ten times the time (docs/LOG.md)."""
 
+_NAME = re.compile(r"\d+\.jsonl(\.zst)?")
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -49,8 +52,9 @@ def decode(chunk: Path, offset: int, line: bytes) -> Record:
 
 def of(folder: Path) -> list[Path]:
     """A lane's chunks by number; of two forms the sealed one counts (the other was not removed in time)."""
-    found = {path.name.partition(".")[0]: path for path in sorted(folder.glob("[0-9]*.jsonl*"))}
-    return [found[number] for number in sorted(found) if found[number].suffix in (".jsonl", ".zst")]
+    names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name)) if folder.is_dir() else []
+    found = {name.partition(".")[0]: folder / name for name in names}
+    return list(found.values())
 
 
 def number(chunk: Path) -> int:

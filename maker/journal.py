@@ -13,6 +13,7 @@ again: the owner stops, and the next one cuts the torn tail.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -307,7 +308,7 @@ _CLAIM = re.compile(r"(\d+)-(\d+)")
 
 
 def _newest(claims: Path) -> Epoch:
-    found = (_CLAIM.fullmatch(entry.name) for entry in claims.iterdir())
+    found = map(_CLAIM.fullmatch, os.listdir(claims))
     return max(((int(claim[1]), int(claim[2])) for claim in found if claim), default=(0, 0))
 
 

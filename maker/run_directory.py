@@ -7,6 +7,7 @@ plug-ins.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -98,10 +99,15 @@ class RunDirectory:
 
     def commands(self) -> list[dict[str, Json]]:
         """The settings of every command that has owned the run, in order."""
-        return [self._read(path) for path in sorted((self.path / "claims").glob("[0-9]*.json"))]
+        return [self._read(self.path / "claims" / f"{number:06d}.json") for number in self._claims()]
 
     def _newest_claim(self) -> int:
-        return max((int(path.stem) for path in (self.path / "claims").glob("[0-9]*.json")), default=0)
+        return max(self._claims(), default=0)
+
+    def _claims(self) -> list[int]:
+        folder = self.path / "claims"
+        names = os.listdir(folder) if folder.is_dir() else []
+        return sorted(int(name[:-5]) for name in names if name[:-5].isdigit() and name.endswith(".json"))
 
     def lane(self, lane: str) -> Path:
         return self.path / "lanes" / lane

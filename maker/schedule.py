@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 from maker.nouns import Segment
@@ -46,7 +47,6 @@ class Schedule:
         self.workers, self.breadth = workers, breadth
         self.waiting: deque[Segment] = deque()
         self._unread = deque(lanes)
-        self._lanes = set(self._unread)
         self._reading: set[str] = set()
         self._leaving: set[str] = set()
         self._open: dict[str, set[str]] = {}
@@ -123,9 +123,8 @@ class Schedule:
         useful = min(self.workers, self._open_segments() + len(self.waiting))
         if not self.waiting or self._running() >= useful:
             return None
-        unused = sorted(self._lanes - self._open.keys() - self._reading - self._leaving)
-        lane = unused[0] if unused else f"{len(self._lanes):04d}"
-        self._lanes.add(lane)
+        busy = self._open.keys() | self._reading | self._leaving
+        lane = next(name for name in map("{:04d}".format, count()) if name not in busy)
         self._reading.add(lane)
         return lane
 

@@ -117,3 +117,11 @@ def test_segments_are_dealt_evenly() -> None:
     schedule.reported("0001", [], [])
     dealt = {wish.lane: len(wish.segments) for wish in schedule.wishes() if isinstance(wish, Assign)}
     assert dealt == {"0000": 3, "0001": 3}
+
+
+def test_a_lane_that_runs_is_not_launched_again_though_the_first_one_is_missing() -> None:
+    schedule = Schedule(["0001"], workers=2, breadth=8)
+    schedule.offer([Segment("a", None), Segment("b", None)])
+    assert schedule.wishes() == [Launch("0001")]
+    schedule.reported("0001", [], [])
+    assert schedule.wishes() == [Launch("0000")]

@@ -164,7 +164,7 @@ def _result(run: Path, asked: Asked) -> Iterator[str]:
         yield f"the result is {result['status']} {result['result']}, expected done {finals}"
     counted = (result["steps"], result["votes"], result["flagged"], result["samples"])
     if counted != (asked.length * asked.count, votes, flagged, samples):
-        yield f"the result counts {counted} steps, votes, flags and samples, expected {votes} {flagged} {samples}"
+        yield f"the result counts {counted} (steps, votes, flags, samples), not {votes}, {flagged}, {samples}"
 
 
 # -- what was paid for -----------------------------------------------------------------------------
@@ -172,41 +172,80 @@ def _result(run: Path, asked: Asked) -> Iterator[str]:
 
 def _calls(asked: Asked, log: Log) -> Iterator[str]:
     """Nothing is drawn that is written already, nothing after it was told as ended, little is wasted."""
-    owners = {process: (lane, epoch) for _, process, lane, epoch in log.claims}
+    owners = _Owners(log)
+    yield from _twice(log)
+    yield from _redrawn(owners, log)
+    yield from _went_back(owners, asked, log)
+    yield from _after_the_end(owners, log)
+    yield from _overstayed(owners, log)
+    yield from _wasted(asked, log)
 
-    def overtaken(process: str, when: float) -> bool:
-        lane, epoch = owners[process]
-        return any(at <= when and there == lane and newer > epoch for at, _, there, newer in log.claims)
 
-    written = {(process, *seat): at for at, process, *seat in log.written}
-    kept: dict[tuple[Any, ...], float] = {}
-    for at, process, *seat in log.written:
-        if not overtaken(process, at):
-            kept[tuple(seat)] = max(at, kept.get(tuple(seat), 0))
-    told = {segment: when for when, process, segment, _ in reversed(log.told) if not overtaken(process, when)}
-    requested: Counter[str] = Counter()
-    asked_before: set[tuple[Any, ...]] = set()
-    reached: dict[str, tuple[int, float]] = {}
+class _Owners:
+    """Which lane each worker's process owned, and until when."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._owned = {process: (at, lane, epoch) for at, process, lane, epoch in log.claims}
+
+    def since(self, process: str) -> float:
+        return self._owned[process][0]
+
+    def holds(self, process: str, when: float) -> bool:
+        """Whether no newer owner had claimed its lane by then."""
+        _, lane, epoch = self._owned[process]
+        newer = (at for at, _, there, other in self._log.claims if there == lane and other > epoch)
+        return all(at > when for at in newer)
+
+
+def _twice(log: Log) -> Iterator[str]:
+    for (process, *seat), count in Counter((process, *seat) for _, process, *seat in log.calls).items():
+        if count > 1:
+            yield f"{process} drew {seat} {count} times"
+
+
+def _redrawn(owners: _Owners, log: Log) -> Iterator[str]:
+    """What a new owner finds in the journal it does not draw, unless an outage has taken it back."""
+    kept = {tuple(seat): at for at, process, *seat in log.written if owners.holds(process, at)}
     for when, process, *seat in log.calls:
-        requested[process] += 1
-        if (process, *seat) in asked_before:
-            yield f"{process} drew {seat} twice"
-        asked_before.add((process, *seat))
-        if overtaken(process, when):
-            continue
         at = kept.get(tuple(seat), when)
-        claimed = min(at for at, by, _, _ in log.claims if by == process)
-        outage = any(at <= out <= when for out in log.outages)
-        if at < claimed and not outage:
+        forgotten = any(at <= out <= when for out in log.outages)
+        if at < owners.since(process) and owners.holds(process, when) and not forgotten:
             yield f"{process} drew {seat} at {when:.2f}, which was in the journal since {at:.2f}"
-        furthest, then = reached.get(seat[0], (0, when))
+
+
+def _went_back(owners: _Owners, asked: Asked, log: Log) -> Iterator[str]:
+    """A step that was decided is not asked again; `group` may forget it in an outage."""
+    reached: dict[str, tuple[int, float]] = {}
+    for when, process, segment, step, _ in log.calls:
+        if not owners.holds(process, when):
+            continue
+        furthest, then = reached.get(segment, (0, when))
         forgotten = asked.durability == "group" and any(then <= out <= when for out in log.outages)
-        if seat[1] < furthest and not forgotten:
-            yield f"{process} went back to {seat} at {when:.2f}, step {furthest} was asked at {then:.2f}"
-        reached[seat[0]] = (seat[1], when)
-        if told.get(seat[0], when) < when:
-            yield f"{process} drew {seat} after its segment was told as ended"
-    writes = Counter(process for process, *_ in written)
+        if step < furthest and not forgotten:
+            yield f"{process} went back to {segment}:{step} at {when:.2f}, after {furthest} at {then:.2f}"
+        reached[segment] = (step, when)
+
+
+def _after_the_end(owners: _Owners, log: Log) -> Iterator[str]:
+    told = {segment: when for when, process, segment, _ in log.told if owners.holds(process, when)}
+    for when, process, segment, step, _ in log.calls:
+        if told.get(segment, when) < when and owners.holds(process, when):
+            yield f"{process} asked {segment}:{step} at {when:.2f}, which was told as ended"
+
+
+def _overstayed(owners: _Owners, log: Log) -> Iterator[str]:
+    """An overtaken owner notices within the second between two syncs, if it is awake."""
+    for when, process, *seat in log.calls:
+        lately = any(0 <= when - woken < 1.5 for woken in log.woken[process])
+        if not owners.holds(process, when - 1.5) and not lately:
+            yield f"{process} drew {seat} at {when:.2f}, long after it was overtaken"
+
+
+def _wasted(asked: Asked, log: Log) -> Iterator[str]:
+    """A process loses at most the calls that it had in flight, k for each segment."""
+    requested = Counter(process for _, process, *_ in log.calls)
+    written = Counter(process for _, process, *_ in log.written)
     for process, calls in requested.items():
-        if calls - writes[process] > asked.k * asked.count:
-            yield f"{process} lost {calls - writes[process]} calls, at most {asked.k * asked.count} were in flight"
+        if calls - written[process] > asked.k * asked.count:
+            yield f"{process} lost {calls - written[process]} calls, {asked.k} a segment can be in flight"

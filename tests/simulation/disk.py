@@ -7,57 +7,31 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from maker.disk import Disk
 from tests.simulation.world import Dead, Process
 
-
-class Machine:
-    """What has been written and named but is not durable yet."""
-
-    def __init__(self) -> None:
-        self.paths: dict[int, Path] = {}
-        """Of open files."""
-        self.synced: dict[Path, int] = {}
-        """Bytes of each file written here that an outage would leave."""
-        self.names: defaultdict[Path, list[Callable[[], None]]] = defaultdict(list)
-        """How to undo each change of a folder's names that is not durable, in order."""
-        self.full = False
-        self.lost = 0
-        """Bytes forgotten."""
-
-    def lose_power(self, lot) -> None:
-        """Each file keeps some prefix of what was not synced, each folder some first changes of its names."""
-        for path, durable in list(self.synced.items()):
-            if path.exists() and (size := path.stat().st_size) > durable:
-                kept = lot.randint(durable, size)
-                self.lost += size - kept
-                os.truncate(path, kept)
-        for undo in self.names.values():
-            for _ in range(lot.randint(0, len(undo))):
-                undo.pop()()
-            undo.clear()
-        self.paths.clear()
-        self.synced = {path: path.stat().st_size for path in self.synced if path.exists()}
+Plan: TypeAlias = dict[tuple[str, int], str]
+"""(kind of operation, which of that kind, from 1) to what happens there."""
+SITES = ("mkdir", "create", *["write"] * 3, *["fsync"] * 2, "fsync folder", "rename", "remove", "link")
 
 
 class SimDisk(Disk):
-    """One process's way to the disk. `plan` says at which of its operations something happens, and what:
+    """One process's way to the disk. `plan` says at which operation of a kind something happens, and what:
     `before` and `after` (it dies there), `torn` (a part is written, and it dies), `full`, `eio`."""
 
-    def __init__(self, process: Process, machine: Machine, plan: dict[int, str]) -> None:
-        self.process, self.machine, self.plan = process, machine, plan
-        self.done = 0
-        self.sites: list[str] = []
+    def __init__(self, process: Process, plan: Plan) -> None:
+        self.process, self.machine, self.plan = process, process.world.machine, plan
+        self.done: Counter[str] = Counter()
 
     def _do(self, site: str, action: Callable[[], object], torn: Callable[[], object] | None = None) -> None:
         self.process.check()
-        self.done += 1
-        happens = self.plan.get(self.done)
+        self.done[site] += 1
+        happens = self.plan.get((site, self.done[site]))
         if happens is None and self.machine.full and site in ("create", "write"):
             happens = "full"
         if happens is None or self.process.calm:

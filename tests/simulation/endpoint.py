@@ -47,6 +47,12 @@ class Trail:
     def advance(self, step: Step, answer: Json) -> Json:
         return (step.state * 7 + answer + 1) % 10007
 
+    def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool:
+        steps = [(segment, index) for segment, index, _ in decided]
+        return steps == [
+            (f"s{number}", index) for number in range(self.count) for index in range(self.length)
+        ]
+
     def stitch(self, finals: Mapping[str, Json]) -> Json:
         return dict(sorted(finals.items()))
 

@@ -5,15 +5,16 @@ A simulation that does not notice them proves nothing.
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytest import MonkeyPatch
 
 from maker import chunks, command, journal, records
 from maker.ballot import Ballot
-from maker.chain import Chain, Commit, Draw
+from maker.chain import Chain, Commit
 from maker.cluster import coordinator, lane_worker
 from maker.disk import Disk
 from maker.engine import Drive, Engine
@@ -27,6 +28,7 @@ from maker.schedule import Schedule
 from maker.voters import AheadByK
 from tests.simulation import endpoint
 from tests.simulation.disk import SimDisk
+from tests.simulation.scenario import simulate
 
 Mutant = Callable[[MonkeyPatch], None]
 
@@ -116,11 +118,15 @@ def a_sample_is_written_after_it_is_read(patch: MonkeyPatch) -> None:
 
 
 def the_next_step_is_asked_before_the_decision_is_written(patch: MonkeyPatch) -> None:
-    do = Drive.do
-    patch.setattr(
-        Drive, "do", lambda drive, wishes: do(drive, sorted(wishes, key=lambda w: not isinstance(w, Draw)))
-    )
-    patch.setattr(endpoint.asyncio, "sleep", endpoint.asyncio.sleep)
+    write = Engine.write
+
+    def lazy(engine: Engine, record: Any) -> None:
+        if record["kind"] == "decision":
+            asyncio.get_running_loop().call_later(0.01, write, engine, record)
+        else:
+            write(engine, record)
+
+    patch.setattr(Engine, "write", lazy)
 
 
 def a_decision_is_not_written(patch: MonkeyPatch) -> None:
@@ -351,7 +357,19 @@ def a_fault_of_the_transport_is_a_vote(patch: MonkeyPatch) -> None:
 MUTANTS: tuple[Mutant, ...] = tuple(
     value
     for name, value in list(globals().items())
-    if callable(value)
-    and getattr(value, "__module__", "") == __name__
-    and not name.startswith("_")
+    if getattr(value, "__module__", "") == __name__ and not name.startswith("_")
 )
+
+
+def caught(mutant: Mutant, seeds: Iterable[int]) -> tuple[int | None, str]:
+    """The first seed in which a planted bug shows, and how; (None, ...) if it does in none."""
+    for seed in seeds:
+        with MonkeyPatch.context() as patch:
+            mutant(patch)
+            try:
+                wrong = simulate(seed).wrong
+            except Exception as error:
+                wrong = [f"{type(error).__name__}: {error}"]
+        if wrong:
+            return seed, wrong[0]
+    return None, "not found"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from maker.cluster.crew import WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
 from maker.nouns import Segment
-from tests.simulation.disk import Machine, SimDisk
+from tests.simulation.disk import Plan, SimDisk
 from tests.simulation.world import OUTSIDE, Dead, Process, World
 
 
@@ -18,10 +18,9 @@ class SimCrew:
     """The workers of one command; `faulty` ones die, fall silent and get their messages mangled."""
 
     world: World
-    machine: Machine
     owner: Process
     """The coordinator's process."""
-    plan: Callable[[], dict[int, str]]
+    plan: Callable[[], Plan]
     """What happens to a new worker's disk."""
     faulty: bool
 
@@ -37,7 +36,7 @@ class SimWorker:
 
     def __init__(self, crew: SimCrew, process: Process, orders: Orders) -> None:
         self.crew, self.process = crew, process
-        disk = SimDisk(process, crew.machine, crew.plan() if crew.faulty else {})
+        disk = SimDisk(process, crew.plan() if crew.faulty else {})
         self._worker = LaneWorker(orders, disk)
         self._dead_from = (
             crew.world.lot.expovariate(1 / 8) if crew.faulty and crew.world.chance(0.3) else None
@@ -46,6 +45,8 @@ class SimWorker:
     async def start(self) -> Report:
         if self._dead_from is not None:
             self.crew.world.loop.call_later(self._dead_from, self._end, context=OUTSIDE)
+        if self.crew.world.chance(0.3):
+            await asyncio.sleep(self.crew.world.lot.uniform(0, 5))
         return await self._call(self._worker.start, again=False)
 
     async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
@@ -81,6 +82,11 @@ class SimWorker:
         report = work.result()
         ends = [(world.loop.now, self.process.name, end.segment, end.state) for end in report.finished]
         world.log.told += ends
+        for *_, segment, _ in [] if report.error else ends:
+            if not world.machine.keeps(f'"event":"finish","segment":"{segment}"'.encode()):
+                world.log.wrong.append(f"{segment} was told as ended before that was durable")
+        if ends and faulty and world.chance(0.1):
+            world.lose_power()
         return report
 
     def _deliver(self, method: Callable[[], Awaitable[Report]]) -> asyncio.Task[Report]:

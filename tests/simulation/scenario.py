@@ -22,9 +22,9 @@ from maker.manifest import Manifest, Source
 from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
 from tests.simulation.auditor import Asked, audit
-from tests.simulation.disk import Machine, SimDisk
+from tests.simulation.disk import SITES, Plan, SimDisk
 from tests.simulation.network import SimCrew
-from tests.simulation.world import Dead, Log, Loop, Process, StuckError, World
+from tests.simulation.world import Dead, Log, Loop, Machine, Process, World
 
 PATIENCE = 3000.0
 """Virtual seconds that the calm command may take."""
@@ -50,7 +50,7 @@ def simulate(seed: int) -> Outcome:
         with asyncio.Runner(loop_factory=Loop) as runner:
             loop = runner.get_loop()
             assert isinstance(loop, Loop)
-            world = World(seed, folder, loop, Random(seed), Log())
+            world = World(seed, folder, loop, Random(seed), Log(), Machine())
             return runner.run(_Scenario(world).play())
     finally:
         journal.CHUNK_BYTES = chunk_bytes
@@ -62,7 +62,7 @@ def simulate(seed: int) -> Outcome:
 class _Scenario:
     def __init__(self, world: World) -> None:
         lot = world.lot
-        self.world, self.machine = world, Machine()
+        self.world, self.machine = world, world.machine
         self.asked = Asked(
             world.seed,
             length=lot.randint(2, 10),
@@ -95,8 +95,8 @@ class _Scenario:
     def _launch(self, name: str, faulty: bool) -> tuple[Process, asyncio.Task[RunResult]]:
         lot, process = self.world.lot, self.world.process(name)
         process.calm = not faulty
-        disk = SimDisk(process, self.machine, self._plan(40) if faulty and lot.random() < 0.3 else {})
-        crew = SimCrew(self.world, self.machine, process, lambda: self._plan(150), faulty)
+        disk = SimDisk(process, self._plan() if faulty and lot.random() < 0.5 else {})
+        crew = SimCrew(self.world, process, self._plan, faulty)
         cap = lot.choice((3, 8, 60)) if faulty else 60
         task = process.spawn(self._command(disk, crew, max(cap, self.asked.k), lot.randint(1, 3)))
         task.add_done_callback(lambda _: self._reap(process))
@@ -112,12 +112,13 @@ class _Scenario:
         subject = assembly.task(manifest)
         return await Command(directory, manifest, subject, workers, asked.durability).carry_out(crew)
 
-    def _plan(self, operations: int) -> dict[int, str]:
+    def _plan(self) -> Plan:
         """At which operation of a disk something happens, if at all."""
-        if not self.world.chance(0.5):
+        lot = self.world.lot
+        if lot.random() < 0.5:
             return {}
-        what = self.world.lot.choice(("before", "after", "torn", "full", "eio"))
-        return {self.world.lot.randint(1, operations): what}
+        site, which = lot.choice(SITES), 1 + int(lot.expovariate(1 / 6))
+        return {(site, which): lot.choice(("before", "after", "torn", "full", "eio"))}
 
     def _reap(self, owner: Process) -> None:
         """When a command ends or dies its workers are killed, sooner or later."""
@@ -130,7 +131,7 @@ class _Scenario:
         lot = self.world.lot
         self.machine.full = lot.random() < 0.05
         process, task = self._launch(f"c{number}", faulty=True)
-        await asyncio.wait({task, process.ended}, timeout=lot.expovariate(1 / 12))
+        await asyncio.wait({task, process.ended}, timeout=lot.expovariate(lot.choice((2, 1 / 12))))
         if not task.done():
             self.world.hits[(how := lot.choice(_DISTURBANCES)).__name__.strip("_")] += 1
             how(self, process, task)
@@ -177,10 +178,7 @@ class _Scenario:
         task.cancel()
 
     def _lose_power(self, process: Process, task: asyncio.Task[RunResult]) -> None:
-        for each in self.world.processes:
-            each.kill()
-        self.machine.lose_power(self.world.lot)
-        self.world.log.outages.append(self.world.loop.now)
+        self.world.lose_power()
 
 
 _DISTURBANCES = (
@@ -209,6 +207,3 @@ def _manifest(asked: Asked, faults: float, cap: int) -> Manifest:
         seed=asked.seed,
         max_samples=cap,
     )
-
-
-__all__ = ["Outcome", "StuckError", "simulate"]

@@ -7,14 +7,17 @@ no further effect (its disk, its calls, its model refuse it); one that is paused
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
+
+import zstandard
 
 from maker.errors import MakerError
 
@@ -77,6 +80,7 @@ class Process:
         if self.alive and not self.paused:
             self.paused = True
             self.world.hits["paused"] += 1
+            self.world.log.woken[self.name].append(self.world.loop.now + seconds)
             self.world.loop.call_later(seconds, self.wake, context=OUTSIDE)
 
     def wake(self) -> None:
@@ -104,6 +108,8 @@ class Log:
         """(when, process, lane, epoch)"""
         self.told: list[tuple[float, str, str, object]] = []
         """(when, process, segment, final state) of each end that a coordinator was told."""
+        self.woken: defaultdict[str, list[float]] = defaultdict(list)
+        """When each process goes on after a pause."""
         self.outages: list[float] = []
         self.wrong: list[str] = []
         """Promises seen broken while it went."""
@@ -114,6 +120,44 @@ OUTSIDE = Context()
 """Of what belongs to no process."""
 
 
+class Machine:
+    """What has been written and named but is not durable yet."""
+
+    def __init__(self) -> None:
+        self.paths: dict[int, Path] = {}
+        """Of open files."""
+        self.synced: dict[Path, int] = {}
+        """Bytes of each file written here that an outage would leave."""
+        self.names: defaultdict[Path, list[Callable[[], None]]] = defaultdict(list)
+        """How to undo each change of a folder's names that is not durable, in order."""
+        self.full = False
+        self.lost = 0
+        """Bytes forgotten."""
+
+    def keeps(self, mark: bytes) -> bool:
+        """Whether some lane's file holds these bytes where an outage would leave them."""
+        return any(mark in _durable(path, size) for path, size in self.synced.items() if path.exists())
+
+    def lose_power(self, lot: Random) -> None:
+        """Each file keeps some prefix of what was not synced, each folder some first changes of its names."""
+        for path, durable in list(self.synced.items()):
+            if path.exists() and (size := path.stat().st_size) > durable:
+                kept = lot.randint(durable, size)
+                self.lost += size - kept
+                os.truncate(path, kept)
+        for undo in self.names.values():
+            for _ in range(lot.randint(0, len(undo))):
+                undo.pop()()
+            undo.clear()
+        self.paths.clear()
+        self.synced = {path: path.stat().st_size for path in self.synced if path.exists()}
+
+
+def _durable(path: Path, size: int) -> bytes:
+    data = path.read_bytes()[:size]
+    return zstandard.ZstdDecompressor().decompressobj().decompress(data) if path.suffix == ".zst" else data
+
+
 @dataclass
 class World:
     seed: int
@@ -121,6 +165,7 @@ class World:
     loop: Loop
     lot: Random
     log: Log
+    machine: Machine
     hits: Counter[str] = field(default_factory=Counter)
     """What happened, by kind and place."""
     open_files: list[int] = field(default_factory=list)
@@ -130,6 +175,14 @@ class World:
         process = Process(self, name)
         self.processes.append(process)
         return process
+
+    def lose_power(self) -> None:
+        """Every process dies, and the machine forgets what was not durable."""
+        for each in self.processes:
+            each.kill()
+        self.machine.lose_power(self.lot)
+        self.log.outages.append(self.loop.now)
+        self.hits["outage"] += 1
 
     def chance(self, share: float) -> bool:
         return self.lot.random() < share
