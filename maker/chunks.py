@@ -1,8 +1,10 @@
 """A chunk of a lane on disk: a header line and record lines, plain while it grows, compressed when sealed.
 
-    <number>.jsonl        the open chunk, appended line by line
-    <number>.jsonl.zst    sealed: the same bytes, immutable
+    <number>.jsonl                the open chunk, appended line by line
+    <number>.<bytes>.jsonl.zst    sealed: its first so many bytes, compressed, immutable
 
+The length is in the name because an overtaken owner may seal a chunk too, at what it saw of it: the longest
+holds what anybody saw.
 Every line is a JSON object that ends in a CRC-32 of its bytes, which continues the line before it: a line
 that was changed, lost or moved is found, with its offset. This file knows lines and files; who may write
 and what a header means is `journal.py`'s.
@@ -29,7 +31,7 @@ from maker.records import FORMAT, Record
 LEVEL = 1
 """Of compression: 6 saves a tenth of the space for ten times the time (docs/LOG.md)."""
 
-_NAME = re.compile(r"\d+\.jsonl(\.zst)?")
+_NAME = re.compile(r"\d+\.(jsonl|\d+\.jsonl\.zst)")
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -51,10 +53,15 @@ def decode(chunk: Path, offset: int, line: bytes) -> Record:
 
 
 def of(folder: Path) -> list[Path]:
-    """A lane's chunks by number; of two forms the sealed one counts (the other was not removed in time)."""
-    names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name)) if folder.is_dir() else []
-    found = {name.partition(".")[0]: folder / name for name in names}
-    return list(found.values())
+    """A lane's chunks by number; of several forms the longest sealed one counts."""
+    names = filter(_NAME.fullmatch, os.listdir(folder)) if folder.is_dir() else []
+    found = sorted((folder / name for name in names), key=_rank)
+    return list({number(chunk): chunk for chunk in found}.values())
+
+
+def _rank(chunk: Path) -> tuple[int, int]:
+    """(number, bytes sealed)"""
+    return number(chunk), int(chunk.name.split(".")[1]) if is_sealed(chunk) else -1
 
 
 def number(chunk: Path) -> int:
@@ -107,19 +114,26 @@ def digest(chunk: Path, end: int) -> str:
         return hashlib.sha256(file.read(end)).hexdigest()
 
 
-def seal(chunk: Path, end: int, disk: Disk) -> None:
-    """Put the compressed form of the first `end` bytes in the place of the plain one, in one step."""
-    with chunk.open("rb") as plain:
-        data = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(plain.read(end))
-    disk.put(chunk.with_name(chunk.name + ".zst"), data)
+def seal(chunk: Path, end: int, disk: Disk) -> bool:
+    """Put the compressed form of the first `end` bytes in the place of the plain one, durably.
+
+    False when there are not so many any more: another owner has sealed it shorter.
+    """
+    with _open(chunk) as file:
+        data = file.read(end)
+    if len(data) < end:
+        return False
+    sealed = chunk.with_name(f"{number(chunk):06d}.{end}.jsonl.zst")
+    disk.put(sealed, zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(data))
     disk.remove(chunk)
+    return True
 
 
 def _open(chunk: Path) -> BinaryIO:
     try:
         file = chunk.open("rb")
-    except FileNotFoundError:  # sealed by its owner since it was listed
-        chunk = chunk.with_name(chunk.name + ".zst")
+    except FileNotFoundError:  # sealed since it was listed
+        chunk = next((each for each in of(chunk.parent) if number(each) == number(chunk)), chunk)
         file = chunk.open("rb")
     if not is_sealed(chunk):
         return file

@@ -77,6 +77,8 @@ class Command:
             stitched = self.task.stitch(coordinator.finals)
             verdict = self.task.verify(steps.decided(self.directory))
         except MakerError as error:
+            if error.exit_code != 1:
+                raise
             return finish("failed", str(error))
         if verdict is not True and verdict is not None:
             return finish("failed", f"not verified: {inert(verdict or 'the task says no')}", stitched, False)

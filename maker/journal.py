@@ -16,7 +16,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -76,14 +76,11 @@ class Lane:
         self._size = self._durable = self._crc = 0
         self._hash = hashlib.sha256()
         self._refused: StorageError | None = None
-        counted = _counted(folder)
-        self._before = counted[-1] if counted else None
-        self._headers = [header for _, _, header in counted]
         for leftover in folder.glob(".*"):
             disk.remove(leftover)
-        for chunk, end, _ in counted[:-1]:
-            if not chunks.is_sealed(chunk):
-                chunks.seal(chunk, end, disk)
+        counted, self._cut = _sealed(folder, epoch, disk)
+        self._before = counted[-1] if counted else None
+        self._headers = [header for _, _, header in counted]
 
     @classmethod
     def claim(
@@ -162,15 +159,15 @@ class Lane:
         self.append({"kind": "header", **header, "chunk": chunks.number(self._chunk), **content})
         self.sync()
         self._disk.sync_folder(self.folder)
-        if before and not chunks.is_sealed(before[0]):
-            chunks.seal(before[0], before[1], self._disk)
+        if mine is not None and before is not None:
+            chunks.seal(mine, before[1], self._disk)
 
     def _place(self, before: tuple[Path, int, Record]) -> dict[str, Json]:
         """Which chunk a header follows, how much of it counts and what that is."""
         chunk, end, _ = before
         mine = chunk == self._chunk
         sha256 = self._hash.hexdigest() if mine else chunks.digest(chunk, end)
-        cut = 0 if mine or chunks.is_sealed(chunk) else chunk.stat().st_size - end
+        cut, self._cut = self._cut, 0
         return {"chunk": chunks.number(chunk), "bytes": end, "sha256": sha256, "cut": cut}
 
     def _create_next(self) -> tuple[Path, int]:
@@ -293,6 +290,24 @@ def _counted(folder: Path) -> list[tuple[Path, int, Record]]:
         chunk, _, header = counted[-1]
         counted[-1] = (chunk, sum(len(line) for _, line in chunks.lines(chunk)), header)
     return counted
+
+
+def _sealed(folder: Path, mine: Epoch, disk: Disk) -> tuple[list[tuple[Path, int, Record]], int]:
+    """What counts, all of it sealed and so durable, whoever else still writes; and the bytes of a cut tail.
+
+    Only then may a header state it: what an older owner wrote last may be gone when the power fails.
+    Raises FencedError when a newer owner has begun a chunk: that one must stay open.
+    """
+    while True:
+        counted, cut = _counted(folder), 0
+        if counted and (newest := tuple(counted[-1][2]["epoch"])) > mine:
+            raise _overtaken(folder, newest, mine)
+        if counted and not chunks.is_sealed(counted[-1][0]):
+            with suppress(FileNotFoundError):
+                cut = counted[-1][0].stat().st_size - counted[-1][1]
+        open_ones = [(chunk, end) for chunk, end, _ in counted if not chunks.is_sealed(chunk)]
+        if all(chunks.seal(chunk, end, disk) for chunk, end in open_ones):
+            return _counted(folder) if open_ones else counted, cut
 
 
 def _follow(found: int, stated: int, chunk: Path) -> None:

@@ -127,6 +127,10 @@ def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def plain_form(chunk: Path) -> Path:
+    return chunk.with_name(f"{chunks.number(chunk):06d}.jsonl")
+
+
 def finish(lane: Path) -> list[Record]:
     assert live(lane, Fickle(1, -1))
     journal.verify(lane)
@@ -146,7 +150,7 @@ def test_a_resume_reads_headers_and_the_newest_chunk_and_no_more(lane: Path) -> 
         first = next(chunks.lines(chunk))[1]
         whole = [line for _, line in chunks.lines(chunk)]
         rest = b"".join(whole[1:])
-        damaged = chunk.with_name(chunk.name.removesuffix(".zst"))
+        damaged = plain_form(chunk)
         damaged.write_bytes(first + rest.replace(b'"kind"', b'"kjnd"'))
         chunks.seal(damaged, len(first + rest), DISK)
     recovery = Recovery(task(LENGTH, SEGMENTS), panel(AheadByK(2), 60))
@@ -166,7 +170,7 @@ def test_dying_while_a_chunk_is_sealed_leaves_both_forms_or_a_temporary_file_and
 ) -> None:
     expected = finish(shutil.copytree(lane, lane.parent / "copy"))
     sealed = chunks.of(lane)[-2]
-    plain = sealed.with_name(sealed.name.removesuffix(".zst"))
+    plain = plain_form(sealed)
     plain.write_bytes(b"".join(line for _, line in chunks.lines(sealed)))
     both = shutil.copytree(lane, lane.parent / "both")
     assert finish(both) == expected
@@ -206,8 +210,9 @@ def test_a_sealed_chunk_that_was_swapped_for_a_well_formed_other_one_is_found(la
             record["text"] = "b"
         again, crc = chunks.encode(record, crc)
         forged += again
-    plain = chunk.with_name(chunk.name.removesuffix(".zst"))
+    plain = plain_form(chunk)
     plain.write_bytes(forged)
+    chunk.unlink()
     chunks.seal(plain, len(forged), DISK)
     with pytest.raises(JournalDamagedError, match="digest"):
         journal.verify(lane)

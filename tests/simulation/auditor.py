@@ -56,7 +56,8 @@ def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
 
 def _lane(lane: Path) -> list[Line]:
     """The lines that count, in order."""
-    chunks = {int(path.name[:6]): path for path in sorted(lane.glob("[0-9]*.jsonl*"))}
+    forms = sorted(lane.glob("[0-9]*.jsonl"), key=_length) + sorted(lane.glob("[0-9]*.zst"), key=_length)
+    chunks = {int(path.name[:6]): path for path in forms}
     read = {number: _chunk(path) for number, path in chunks.items()}
     begun = {number: lines for number, (lines, _) in read.items() if lines}
     if not begun:
@@ -72,6 +73,10 @@ def _lane(lane: Path) -> list[Line]:
         before = lines[0]["before"]
         number, end, digest = before.get("chunk", 0), before.get("bytes"), before.get("sha256")
     return [line for lines in reversed(taken) for line in lines]
+
+
+def _length(path: Path) -> int:
+    return int(path.name.split(".")[1]) if path.suffix == ".zst" else 0
 
 
 def _chunk(path: Path) -> tuple[list[Line], bytes]:
