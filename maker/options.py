@@ -105,8 +105,8 @@ def _read(what: str, name: str, value: object, hint: Any) -> object:
 
 
 def _hints(target: Callable[..., object]) -> dict[str, Any]:
-    function = vars(target).get("__init__", target) if isinstance(target, type) else target
-    return get_type_hints(function, include_extras=True)
+    made_by = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    return get_type_hints(target if made_by is object.__init__ else made_by, include_extras=True)
 
 
 def _names(target: Callable[..., object]) -> set[str]:

@@ -35,6 +35,14 @@ def test_options_become_what_the_constructor_is_annotated_with() -> None:
     assert made.values == ("left", "the task", 5, 0.02, "b", True, [1, 2])
 
 
+def test_an_inherited_constructor_types_its_options_too() -> None:
+    class Child(Thing):
+        pass
+
+    made = options.build(Child, "child", *options.split("left,size=5"), task=0)
+    assert made.values[:3] == ("left", 0, 5)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("20ms", 0.02), ("1.5s", 1.5), ("10m", 600), ("3", 3), ("2h", 7200)]
 )
