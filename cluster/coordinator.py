@@ -79,6 +79,7 @@ class Coordinator:
         self._yielded: set[str] = set()
         self._wake: dict[str, asyncio.Event] = {}
         self._losses: Counter[str] = Counter()
+        self._drifted: set[str] = set()
 
     @property
     def progress(self) -> Progress:
@@ -186,7 +187,15 @@ class Coordinator:
             return
         self._note(report)
 
+    def _warn_of_drifts(self, report: Report) -> None:
+        """Once a command for each model: the journal has every one."""
+        for drift in report.drifts:
+            if drift["model"] not in self._drifted:
+                self._drifted.add(drift["model"])
+                log.warning("model_drift", model=drift["model"], was=drift["was"], now=drift["now"])
+
     def _note(self, report: Report) -> None:
+        self._warn_of_drifts(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
         self.finals.update((end.segment, end.state) for end in report.finished)
         self.parked.update((parked.segment, parked) for parked in report.parked)

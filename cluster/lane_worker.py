@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from maker import assembly, records
+from maker.amendment import Amendment
 from maker.chain import Chain, Finish, Park
 from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
@@ -23,6 +24,7 @@ from maker.journal import Durability, Lane
 from maker.manifest import Manifest
 from maker.model import Model
 from maker.nouns import Parked, Segment
+from maker.records import Record
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
 from maker.totals import Totals
@@ -46,6 +48,8 @@ class Orders:
     durability: Durability = "group"
     options: Mapping[str, str] = field(default_factory=dict)
     """Operational options for models, such as `base_url`."""
+    amendments: tuple[Amendment, ...] = ()
+    """For steps that were parked when the command began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Report:
     parked: tuple[Parked, ...] = ()
     error: MakerError | None = None
     """Why the lane cannot go on."""
+    drifts: tuple[Record, ...] = ()
+    """Of models that answer as others than before, the newest of each."""
 
 
 class LaneWorker:
@@ -93,20 +99,19 @@ class LaneWorker:
         orders, manifest = self._orders, self._orders.manifest
         directory = RunDirectory(Path(orders.run))
         self._task = assembly.task(manifest)
-        self._models = assembly.models(manifest, self._task, orders.options)
-        for model in self._models.values():
-            self._held.push_async_callback(self._close, model)
-        self._panel = assembly.panel(manifest, self._models)
+        self._panels = assembly.Panels(manifest, self._task, orders.options)
+        self._held.push_async_callback(self._close_models)
         folder = directory.lane(orders.lane)
         self._lane = Lane.claim(folder, manifest.run, orders.command, orders.durability, self._disk)
         self._held.callback(self._lane.close)
         directory.check_owner(orders.command)  # after the claim: whoever owns the run now has seen this lane
-        recovery = Recovery(self._task, self._panel)
+        recovery = Recovery(self._task, self._panels.own)
         recovery.read(self._lane)
         self._lane.turn(recovery.ledger.page(recovery.going()))
-        self._engine = Engine(self._models, self._lane, recovery.ledger)
+        self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
+        self._amend(recovery)
         self._go_on(recovery)
 
     async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
@@ -124,7 +129,7 @@ class LaneWorker:
         if self._error is None:
             for segment in segments:
                 self._engine.write(records.from_segment(segment))
-                chain = Chain(self._task, self._panel, segment)
+                chain = Chain(self._task, self._panels.own, segment)
                 self._run(self._engine.begin(chain, chain.start()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), wait)
@@ -146,19 +151,31 @@ class LaneWorker:
         await self._held.aclose()
         return self._report()
 
+    async def _close_models(self) -> None:
+        for model in self._panels:
+            await self._close(model)
+
     async def _close(self, model: Model) -> None:
         try:
             await model.aclose()
         except Exception as error:
             log.warning("model_close_failed", model=model.name, error=inert(error))
 
+    def _amend(self, recovery: Recovery) -> None:
+        """Record the amendments of steps that are still parked, each after its panel could be made."""
+        for amendment in self._orders.amendments:
+            self._panels.amended(amendment)
+            if recovery.amend(amendment):
+                self._engine.write(amendment.record())
+
     def _go_on(self, recovery: Recovery) -> None:
-        parked, going = recovery.resume()
+        parked, going = recovery.resume(self._panels.amended)
         for each, where in parked:
-            self._engine.keep_parked(each.chain, each.samples, each.park)
+            self._engine.keep_parked(each.chain, each.samples, each.park, each.amendment)
             self._parked.append(where)
         for each in going:
-            self._run(self._engine.begin(each.chain, each.wishes, each.samples))
+            models = self._panels.models_of(each.amendment) if each.amendment else None
+            self._run(self._engine.begin(each.chain, each.wishes, each.samples, each.amendment, models))
 
     def _run(self, drive: Drive) -> None:
         name = drive.chain.step.segment
@@ -218,7 +235,9 @@ class LaneWorker:
             tuple(self._finished),
             tuple(self._parked),
             self._error,
+            tuple(self._engine.drifts.values()),
         )
+        self._engine.drifts.clear()
         self._finished.clear()
         self._parked.clear()
         self._news.clear()

@@ -11,12 +11,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from maker import asked, assembly
+from maker import asked, assembly, compatibility, plugins
 from maker import fork as forking
 from maker import replay as replaying
+from maker import verdict as verdicts
+from maker.amendment import Amendment
 from maker.cluster import ray_crew
 from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
@@ -24,12 +27,17 @@ from maker.command import Command
 from maker.errors import UsageError
 from maker.journal import Durability
 from maker.manifest import Manifest
+from maker.nouns import Decision, Json
 from maker.options import duration
 from maker.panel import Member, Panel
 from maker.replay import Replayed
 from maker.result import RunResult, stored
+from maker.retry import Retry
 from maker.run_directory import RunDirectory
+from maker.verdict import Verdict
 
+OFFLINE = ("task", "voter", "red_flags")
+"""Plug-ins that reading a run takes."""
 ANY = 1 << 30
 """A cap that no step reaches: a replay has the samples that were drawn, under whatever cap."""
 
@@ -51,6 +59,7 @@ def run(
     base_url: str | None = None,
     give_up_after: str | None = None,
     durability: Durability = "group",
+    retry: Retry | None = None,
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunResult:
@@ -61,7 +70,7 @@ def run(
     drawn in turn); None takes the one that the task suggests. k: lead for the default voter,
     `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
     at one step. base_url, give_up_after (seconds, or `10m`): for models that take them. durability: `group`
-    syncs the journal once a second, `step` also with every decision.
+    syncs the journal once a second, `step` also with every decision. retry: see `resume`.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError; every other end is
     told by the result's status.
@@ -74,6 +83,7 @@ def run(
     if give_up_after is not None:
         duration("give_up_after", give_up_after)
     subject = assembly.task(manifest)
+    manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
     asked.check_cap(assembly.panel(manifest, assembly.models(manifest, subject, set_options)))
     directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
     manifest = directory.begin(manifest)
@@ -90,39 +100,94 @@ def run(
         durability,
         set_options,
         asked.settings(**how, **where),
+        retry,
         on_progress,
     )
     with _crew(engine, address, workers) as crew:
         return asyncio.run(_carry_out(command, crew))
 
 
-def resume(run_dir: str | Path, *, max_samples: int | None = None, **operational: Any) -> RunResult:
+def resume(
+    run_dir: str | Path,
+    *,
+    max_samples: int | None = None,
+    retry_parked: bool = False,
+    model: Sequence[str] | None = None,
+    k: int | None = None,
+    voter: str | None = None,
+    **operational: Any,
+) -> RunResult:
     """Go on with a run as its manifest says; `operational` are those options of `run` that may change.
 
-    Raises IncompatibleResumeError when a plug-in's file is not what it was.
+    retry_parked: give the steps that are parked now another panel each, of these models and this voter (the
+    run's own where not given) and with up to `max_samples` further draws; steps after them are the run's own
+    panel's again. Raises IncompatibleResumeError when a plug-in's file is not what it was, before any import.
     """
-    manifest = RunDirectory(Path(run_dir)).manifest()
+    if not retry_parked and (model or k is not None or voter is not None):
+        raise UsageError("another panel is for parked steps (retry_parked), or for a fork of the run")
+    directory = RunDirectory(Path(run_dir))
+    manifest = directory.manifest()
+    fields = ("task", "models", "voter", "red_flags")
+    compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, fields))
+    retry = asked.retry(manifest, model, k, voter, max_samples) if retry_parked else None
     return run(
         manifest.task.spec,
         params=manifest.parameters,
         model=[model.spec for model in manifest.models],
-        voter=manifest.voter,
-        red_flags=manifest.red_flags,
+        voter=manifest.voter.spec,
+        red_flags=manifest.rules,
         seed=manifest.seed,
-        max_samples=manifest.max_samples if max_samples is None else max_samples,
+        max_samples=manifest.max_samples if retry_parked or max_samples is None else max_samples,
         run_dir=run_dir,
+        retry=retry,
         **operational,
     )
 
 
-def replay(run_dir: str | Path) -> Replayed:
-    """Decide a recorded run again from its samples, without a model, and compare to the byte."""
+def replay(run_dir: str | Path, changed: bool = False) -> Replayed:
+    """Decide a recorded run again from its samples, without a model, and compare to the byte.
+
+    changed: also by plug-ins whose files are not what they were; otherwise IncompatibleResumeError is raised
+    and nothing is imported.
+    """
     directory = RunDirectory(Path(run_dir))
     manifest = directory.manifest()
+    now = compatibility.on_disk(manifest, OFFLINE)
+    if not changed:
+        hint = f"maker replay {run_dir} --import decides by the files as they are."
+        compatibility.check(directory.path, manifest, now, hint)
+    panel = _offline_panel(now)
+
+    def amended(amendment: Amendment) -> Panel:
+        source = amendment.voter
+        voter = compatibility.refreshed(plugins.VOTERS, source) if changed else source
+        return replace(panel, voter=assembly.voter(voter))
+
+    return replaying.replay(directory, assembly.task(now), panel, amended)
+
+
+def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
+    """Decide the parked step `at` (segment, index) as a person; `resume` goes on from it.
+
+    Raises UsageError when it is not parked or the task does not take the answer; then nothing is written.
+    """
+    directory = RunDirectory(Path(run_dir))
+    manifest = directory.manifest()
+    verdict = Verdict(*at, answer)
+    verdicts.parked_in(directory, verdict)
+    compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, OFFLINE))
     subject = assembly.task(manifest)
+    asked_now = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
+    compatibility.check(directory.path, manifest, asked_now)
+    settings = asked.settings(decide=f"{at[0]}:{at[1]}")
+    return verdicts.decide(directory, subject, _offline_panel(manifest), verdict, settings)
+
+
+def _offline_panel(manifest: Manifest) -> Panel:
+    """For reading a run: no model is made."""
     members = (Member("recorded", (None, None)),)
-    panel = Panel(assembly.voter(manifest), members, assembly.red_flags(manifest), max_samples=ANY)
-    return replaying.replay(directory, subject, panel)
+    rules = assembly.red_flags(manifest.red_flags)
+    return Panel(assembly.voter(manifest.voter), members, rules, max_samples=ANY)
 
 
 def fork(
@@ -141,18 +206,23 @@ def fork(
     """
     old, new = RunDirectory(Path(run_dir)), RunDirectory(Path(new_dir).resolve())
     was = old.manifest()
-    models = [each.spec for each in was.models] if model is None else model
+    given = {"models": model, "voter": voter, "red_flags": red_flags}
+    kept = ["task", *(name for name, value in given.items() if value is None)]
+    compatibility.check(old.path, was, compatibility.on_disk(was, kept))
     manifest = asked.manifest(
         was.task.spec,
         was.parameters,
-        models,
+        [each.spec for each in was.models] if model is None else model,
         None,
-        was.voter if voter is None else voter,
-        was.red_flags if red_flags is None else red_flags,
+        was.voter.spec if voter is None else voter,
+        was.rules if red_flags is None else red_flags,
         was.seed if seed is None else seed,
         was.max_samples,
     )
     subject = assembly.task(manifest)
+    task = {"task": manifest.task, "prompt": asked.first_prompt(subject)}
+    compatibility.check(old.path, was, was.model_copy(update=task))
+    manifest = manifest.model_copy(update={"prompt": was.prompt})
     panel = assembly.panel(manifest, assembly.models(manifest, subject, {}))
     forking.check(old, *at)
     new.create(manifest.model_copy(update={"forked": f"{was.run} {at[0]}:{at[1]}"}))

@@ -8,14 +8,17 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import islice
 
-from maker import plugins
+from maker import canonical, plugins, records
 from maker.ballot import Ballot
-from maker.errors import UsageError
+from maker.errors import PluginError, UsageError
 from maker.guard import guarded
 from maker.manifest import Manifest, Source
-from maker.nouns import Json
+from maker.nouns import Json, Step
 from maker.panel import Panel
+from maker.retry import Retry
+from maker.task import Task
 from maker.voter import Want
 
 
@@ -30,25 +33,73 @@ def manifest(
     max_samples: int,
 ) -> Manifest:
     """The manifest of a new run; see `api.run` for what can be asked. Raises UsageError."""
-    if k is not None and voter is not None:
-        raise UsageError("give k or a voter, not both (a voter's k goes behind its name: first_to_k:k=3)")
+    rule = _voter(k, voter) or "ahead_by_k:k=3"
     if max_samples < 1:
         raise UsageError(f"max_samples={max_samples}, expected 1 or more")
     subject = plugins.find(plugins.DECOMPOSERS, _spec(task))
     name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     models = [model] if isinstance(model, str | type) else model or [_suggested(subject, params)]
-    found = [plugins.find(plugins.MODELS, _spec(each)) for each in models]
     return Manifest(
         run=name,
         maker=version("maker"),
-        task=Source(spec=subject.spec, sha256=subject.sha256),
+        task=_source(subject),
         parameters=subject.typed(params),
-        models=[Source(spec=each.spec, sha256=each.sha256) for each in found],
-        voter=f"ahead_by_k:k={3 if k is None else k}" if voter is None else voter,
-        red_flags=red_flags,
+        models=[source(plugins.MODELS, _spec(each)) for each in models],
+        voter=source(plugins.VOTERS, rule),
+        red_flags=[source(plugins.RED_FLAGS, name) for name in _rules(red_flags)],
         seed=seed,
         max_samples=max_samples,
     )
+
+
+def retry(
+    stored: Manifest,
+    models: Sequence[str] | None,
+    k: int | None,
+    voter: str | None,
+    max_samples: int | None,
+) -> Retry:
+    """Another panel for parked steps: what is not given is the run's own."""
+    rule = _voter(k, voter)
+    more = stored.max_samples if max_samples is None else max_samples
+    if more < 1:
+        raise UsageError(f"max_samples={more}, expected 1 or more")
+    return Retry(
+        tuple(stored.models) if models is None else tuple(source(plugins.MODELS, each) for each in models),
+        stored.voter if rule is None else source(plugins.VOTERS, rule),
+        more,
+    )
+
+
+def _voter(k: int | None, voter: str | None) -> str | None:
+    """The voter that `k` or `voter` names, if either is given."""
+    if k is not None and voter is not None:
+        raise UsageError("give k or a voter, not both (a voter's k goes behind its name: first_to_k:k=3)")
+    return voter if k is None else f"ahead_by_k:k={k}"
+
+
+def source(group: str, spec: str) -> Source:
+    """A plug-in as a manifest names it."""
+    return _source(plugins.find(group, spec))
+
+
+def _source(found: plugins.Plugin) -> Source:
+    return Source(spec=found.spec, sha256=found.sha256, defined=found.defined)
+
+
+def _rules(red_flags: str) -> list[str]:
+    return [] if red_flags == "none" else [name.strip() for name in red_flags.split("|")]
+
+
+def first_prompt(subject: Task) -> str:
+    """Digest of what is asked at the first step of the first segment; empty where nothing is."""
+    try:
+        for segment in islice(subject.segments(), 1):
+            prompt = subject.prompt(Step(segment.id, 0, segment.state))
+            return "" if prompt is None else canonical.digest(records.rendered(prompt))
+    except PluginError:
+        pass  # the run meets it again, and says where
+    return ""
 
 
 def settings(**chosen: object) -> dict[str, Json]:

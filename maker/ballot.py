@@ -7,13 +7,15 @@ decide before all wanted ones are in and arrival order cannot matter. Read next:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from maker.nouns import Flags, Json, Tally, Votes
 
 
 class Ballot:
     """Filled draw by draw; `cap` is the number of draws (flagged ones too) that it may use."""
 
-    __slots__ = ("_flags", "_next", "_votes", "answers", "cap", "wanted")
+    __slots__ = ("_early", "_flags", "_next", "_votes", "answers", "cap", "wanted")
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
@@ -24,6 +26,8 @@ class Ballot:
         self._votes: dict[str, list[int]] = {}
         self._flags: dict[str, list[int]] = {}
         self._next = 0
+        self._early: set[int] = set()
+        """Draws from `_next` on that have come in, or will, without having been handed out here."""
 
     @property
     def total(self) -> int:
@@ -58,13 +62,24 @@ class Ballot:
         self.wanted.remove(draw)
         self._flags.setdefault(reason, []).append(draw)
 
+    def expect(self, draws: Iterable[int]) -> None:
+        """These draws were made before: they count, and their indices are not handed out again."""
+        self._early.update(draws)
+        self.wanted.update(self._early)
+
     def want(self, votes: int) -> tuple[int, ...]:
-        """Raise the wanted draws to the deficit, below the cap; the new ones, ascending."""
-        first = self._next
-        self._next = max(first, min(self.cap, first + votes - len(self.wanted)))
-        fresh = tuple(range(first, self._next))
+        """Raise the wanted draws to the deficit, within the cap; the new ones, ascending."""
+        room = self.cap - self._next - len(self._early)
+        missing = min(votes - len(self.wanted), room)
+        fresh: list[int] = []
+        while len(fresh) < missing:
+            if self._next in self._early:
+                self._early.remove(self._next)
+            else:
+                fresh.append(self._next)
+            self._next += 1
         self.wanted.update(fresh)
-        return fresh
+        return tuple(fresh)
 
     def tally(self) -> Tally:
         votes = (Votes(key, tuple(sorted(self._votes[key]))) for _, key in self.standings())

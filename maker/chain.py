@@ -15,8 +15,8 @@ received, whatever their order. Read next: `engine.py`, which does what is wishe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
@@ -44,6 +44,8 @@ class Commit:
     """Write this decision down before anything that is built on it."""
 
     decision: Decision
+    prompt: Prompt | None = field(default=None, compare=False)
+    """What was asked at the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Park:
     """The segment waits here; draws still under way are of no more use."""
 
     parked: Parked
+    prompt: Prompt | None = field(default=None, compare=False)
+    """What was asked at the step, if it came to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Chain:
     def __init__(self, task: Task, panel: Panel, segment: Segment, index: int = 0) -> None:
         self.task = task
         self.panel = panel
+        """Who votes at the head."""
+        self._own = panel
         self.step = Step(segment.id, index, segment.state)
         """The head: the first step that is not decided."""
         self.state = task.digest(self.step)
@@ -84,13 +90,7 @@ class Chain:
 
     def start(self) -> list[Wish]:
         """The first wishes, from the first state or from wherever records have brought the head."""
-        try:
-            self._prompt = self.task.prompt(self.step)
-            if self._prompt is None:
-                return [Finish(self.step.segment, self.step.state, self.step.index)]
-            return self._proceed()
-        except PluginError as error:
-            return [self._park(str(error))]
+        return self.resume(())
 
     def restore(self, decision: Decision) -> None:
         """Take over a decision that was read back; before `start`, in order.
@@ -104,15 +104,22 @@ class Chain:
             )
         self._advance(decision.answer)
 
-    def resume(self, samples: Iterable[Sample]) -> list[Wish]:
-        """Start from the head's samples that were read back: what is not written yet, then what is wanted."""
-        wishes = self.start()
-        for sample in samples:
-            wishes += self.receive(sample)
-        done: list[Wish] = [wish for wish in wishes if not isinstance(wish, Draw)]
-        if done and isinstance(done[-1], Finish | Park):
-            return done
-        return [*done, *self._draws(tuple(sorted(self.ballot.wanted)))]
+    def amend(self, panel: Panel) -> None:
+        """Another panel for the head alone; before `resume`, which counts the head's samples under it."""
+        self.panel = panel
+        self.ballot = Ballot(panel.max_samples)
+
+    def resume(self, samples: Sequence[Sample]) -> list[Wish]:
+        """Start from the head's samples that were read back: all of them count before the voter is asked."""
+        try:
+            self._prompt = self.task.prompt(self.step)
+            if self._prompt is None:
+                return [Finish(self.step.segment, self.step.state, self.step.index)]
+            if samples:
+                self._take_over(samples)
+            return self._proceed()
+        except PluginError as error:
+            return [self._park(str(error))]
 
     def receive(self, sample: Sample) -> list[Wish]:
         """A sample has come in (and is in the journal). One that is not wanted changes nothing (R2)."""
@@ -137,15 +144,23 @@ class Chain:
             return self._commit(verdict.key)
         fresh = self.ballot.want(verdict.votes)
         if not self.ballot.wanted:
-            return [self._park(f"undecided after {self.ballot.cap} samples")]
+            return [self._park(f"undecided after {self.ballot.total + self.ballot.flagged} samples")]
         return self._draws(fresh) if fresh else []
 
     def _commit(self, key: str) -> list[Wish]:
         """Decide the head and go on to the next step; what cannot be advanced is not committed."""
         answer = self.ballot.answers[key]
         decision = Decision(self.step.segment, self.step.index, self.state, answer, self.ballot.tally())
+        prompt = self._prompt
         self._advance(answer)
-        return [Commit(decision), *self.start()]
+        return [Commit(decision, prompt), *self.start()]
+
+    def _take_over(self, samples: Sequence[Sample]) -> None:
+        """Count what was drawn before, whatever panel drew it."""
+        self.ballot.expect(sample.seat.draw for sample in samples)
+        for sample in samples:
+            if sample.seat.draw in self.ballot.wanted:
+                self._count(sample)
 
     def _count(self, sample: Sample) -> None:
         try:
@@ -180,7 +195,9 @@ class Chain:
         step = Step(self.step.segment, self.step.index + 1, after)
         self.state = self.task.digest(step)
         self.step = step
+        self.panel = self._own
         self.ballot = Ballot(self.panel.max_samples)
+        self._prompt = None
         self._read = {}
 
     def _draws(self, fresh: tuple[int, ...]) -> list[Wish]:
@@ -190,4 +207,5 @@ class Chain:
         return [Draw(self.step, self._prompt, model, tuple(group)) for model, group in by_model]
 
     def _park(self, reason: str) -> Park:
-        return Park(Parked(self.step.segment, self.step.index, self.state, reason, self.ballot.tally()))
+        parked = Parked(self.step.segment, self.step.index, self.state, reason, self.ballot.tally())
+        return Park(parked, self._prompt)

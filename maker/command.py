@@ -7,11 +7,12 @@ Every end is a `RunResult`. It does not know where workers live (the crew does) 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from maker import steps
+from maker.amendment import Amendment
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew
 from maker.cluster.lane_worker import Orders
@@ -20,6 +21,7 @@ from maker.journal import Durability
 from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.result import RunResult, Status
+from maker.retry import Retry
 from maker.run_directory import RunDirectory
 from maker.task import Task
 
@@ -35,6 +37,8 @@ class Command:
     """Operational options for models, such as `base_url`."""
     settings: Mapping[str, Json] = field(default_factory=dict)
     """What it may choose anew, recorded with its claim."""
+    retry: Retry | None = None
+    """Another panel for the steps that are parked when it begins."""
     on_progress: Callable[[Progress], None] = lambda progress: None
 
     async def carry_out(self, crew: Crew) -> RunResult:
@@ -42,13 +46,15 @@ class Command:
         number = self.directory.claim(dict(self.settings))
         lanes = self.directory.lanes()  # after the claim: an older command begins none that is not among them
         check_owner = partial(self.directory.check_owner, number)
-        orders = partial(self._orders, number)
+        amendments = self.retry.amendments(self.directory) if self.retry else {}
+        orders = partial(self._orders, number, amendments)
         coordinator = Coordinator(self.task, crew, orders, lanes, self.workers, check_owner, self.on_progress)
         return self._conclude(await self._run(coordinator), check_owner)
 
-    def _orders(self, number: int, lane: str) -> Orders:
+    def _orders(self, number: int, amendments: Mapping[str, Sequence[Amendment]], lane: str) -> Orders:
         where = (str(self.directory.path), lane, number)
-        return Orders(self.manifest, *where, durability=self.durability, options=self.options)
+        retried = tuple(amendments.get(lane, ()))
+        return Orders(self.manifest, *where, self.durability, self.options, retried)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""
@@ -120,7 +126,9 @@ class Command:
             flagged=totals.flagged + sum(len(flags.draws) for tally in parked for flags in tally.flags),
             contested=totals.contested,
             parked=progress.parked,
+            by_person=totals.by_person,
             transport_faults=totals.transport_faults,
+            drifts=totals.drifts,
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
             flags=dict(totals.reasons),

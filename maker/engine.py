@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from maker import records
+from maker.amendment import Amendment
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.errors import BlockedError, inert
 from maker.journal import Journal
 from maker.ledger import Ledger
 from maker.model import Model, Request
-from maker.nouns import Json, Sample
+from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 
 Ended: TypeAlias = Finish | Park
 
@@ -30,11 +31,13 @@ class Engine:
     """What the segments of one lane share."""
 
     models: Mapping[str, Model]
-    """By the name that seats carry."""
+    """The run's own, by the name that seats carry."""
     journal: Journal
     ledger: Ledger = field(default_factory=Ledger)
     faults: Counter[str] = field(default_factory=Counter)
     """Transport faults not yet written, by slug."""
+    drifts: dict[str, records.Record] = field(default_factory=dict)
+    """By a model's name: how it last drifted, not yet reported."""
     unfinished: dict[str, Drive] = field(default_factory=dict)
     """Segments for the next page: those under way, and parked ones."""
 
@@ -45,19 +48,44 @@ class Engine:
         """
         return await self.begin(chain, pending, samples).run()
 
-    def begin(self, chain: Chain, pending: list[Wish], samples: Iterable[records.Record] = ()) -> Drive:
-        """The same in two steps: what is pending is done at once, the rest when the drive is run."""
-        drive = self.unfinished[chain.step.segment] = Drive(self, chain, list(samples))
+    def begin(
+        self,
+        chain: Chain,
+        pending: list[Wish],
+        samples: Iterable[records.Record] = (),
+        amendment: Amendment | None = None,
+        models: Mapping[str, Model] | None = None,
+    ) -> Drive:
+        """The same in two steps: what is pending is done at once, the rest when the drive is run.
+
+        `amendment`: of the head, with its `models` by name.
+        """
+        own = self.models if models is None else models
+        drive = Drive(self, chain, list(samples), amendment=amendment, models=own)
+        self.unfinished[chain.step.segment] = drive
         drive.ended = drive.do(pending)
         return drive
 
-    def keep_parked(self, chain: Chain, samples: list[records.Record], park: records.Record | None) -> None:
+    def keep_parked(
+        self,
+        chain: Chain,
+        samples: list[records.Record],
+        park: records.Record | None,
+        amendment: Amendment | None = None,
+    ) -> None:
         """A parked segment belongs on every page until it goes on."""
-        self.unfinished[chain.step.segment] = Drive(self, chain, list(samples), park)
+        self.unfinished[chain.step.segment] = Drive(self, chain, list(samples), park, amendment)
 
     def write(self, record: records.Record) -> None:
         self.journal.append(record)
         self.ledger.fold(record)
+
+    def write_sample(self, record: records.Record) -> None:
+        """Before a sample whose model is not what it was, say so."""
+        if drift := self.ledger.drift(record):
+            self.write(drift)
+            self.drifts[record["model"]] = drift
+        self.write(record)
 
     def turn_if_full(self) -> None:
         """Begin a new page, at a moment when every chain's wishes have been written."""
@@ -84,6 +112,10 @@ class Drive:
     """Of the head, as written."""
     park: records.Record | None = None
     """Why it waits, as written."""
+    amendment: Amendment | None = None
+    """Of the head."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    """Who draws at the head, by the name that seats carry."""
     inbox: asyncio.Queue[Sample | BaseException] = field(default_factory=asyncio.Queue)
     draws: set[asyncio.Task[None]] = field(default_factory=set)
     ended: Ended | None = None
@@ -104,10 +136,14 @@ class Drive:
             match wish:
                 case Draw():
                     self._draw(wish)
-                case Commit(decision):
+                case Commit(decision, prompt):
+                    if _doubtful(decision.tally):
+                        self._write_prompt(decision, prompt)
                     self.engine.write(records.from_decision(decision))
                     self.samples.clear()
-                case Park(parked):
+                    self.amendment, self.models = None, self.engine.models
+                case Park(parked, prompt):
+                    self._write_prompt(parked, prompt)
                     self.park = records.from_parked(parked)
                     self.engine.write(self.park)
                     return wish
@@ -129,22 +165,28 @@ class Drive:
     def _write_sample(self, sample: Sample) -> None:
         step = self.chain.step
         record = records.from_sample(step.segment, step.index, self.chain.state, sample)
-        self.engine.write(record)
+        self.engine.write_sample(record)
         self.samples.append(record)
 
+    def _write_prompt(self, end: Decision | Parked, prompt: Prompt | None) -> None:
+        """For whoever looks into a step, or trains on it: what was asked."""
+        if prompt is not None:
+            self.engine.write(records.from_prompt(end.segment, end.index, end.state, prompt))
+
     def snapshot(self) -> dict[str, Json]:
-        return records.head(self.chain.step, self.samples, self.park)
+        amend = self.amendment.record() if self.amendment else None
+        return records.head(self.chain.step, self.samples, self.park, amend)
 
     def _draw(self, wish: Draw) -> None:
-        task = asyncio.create_task(self._collect(wish))
+        task = asyncio.create_task(self._collect(wish, self.models[wish.model]))
         self.draws.add(task)
         task.add_done_callback(self.draws.discard)
 
-    async def _collect(self, wish: Draw) -> None:
+    async def _collect(self, wish: Draw, model: Model) -> None:
         request = Request(wish.step, wish.prompt, wish.seats, self._count_fault)
         missing = {seat.draw for seat in wish.seats}
         try:
-            async for sample in self.engine.models[wish.model].draw(request):
+            async for sample in model.draw(request):
                 _check(sample)
                 missing.discard(sample.seat.draw)
                 self.inbox.put_nowait(sample)
@@ -183,10 +225,17 @@ class Drive:
         self._flush()
 
 
+def _doubtful(tally: Tally) -> bool:
+    """Votes for several answers, or a red flag."""
+    return bool(tally.flags) or len(tally.votes) > 1
+
+
 def _check(sample: Sample) -> None:
     """TypeError for a sample that the journal could not hold; models are plug-ins."""
-    texts = (sample.text, sample.finish)
-    counts = (sample.tokens_in, sample.tokens_out)
+    texts, counts = (sample.text, sample.finish), (sample.tokens_in, sample.tokens_out)
+    names = (sample.model, sample.system)
     sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in counts)
+    if not all(name is None or isinstance(name, str) for name in names):
+        raise TypeError("a sample's model and system are texts or None")
     if not sound or not isinstance(sample.latency, int | float) or not math.isfinite(sample.latency):
         raise TypeError("a sample needs text, finish, whole token counts and a finite latency")

@@ -47,6 +47,8 @@ class Page:
     """Unfinished segments: state, and the samples of the open step."""
     before: dict[str, Json] = field(default_factory=dict)
     """What the chunk before holds: counts, and the segments that finished in it."""
+    seen: dict[str, Json] = field(default_factory=dict)
+    """By a model's name: as what it last answered."""
 
 
 class Journal(Protocol):
@@ -155,7 +157,8 @@ class Lane:
         self._chunk, self._file = self._create_next()
         self._size = self._durable = self._crc = 0
         self._hash = hashlib.sha256()
-        content = {"before": {**place, **page.before}, "totals": page.totals, "going": page.going}
+        before_it = {**place, **page.before}
+        content = {"before": before_it, "totals": page.totals, "seen": page.seen, "going": page.going}
         self.append({"kind": "header", **header, "chunk": chunks.number(self._chunk), **content})
         self.sync()
         self._disk.sync_folder(self.folder)

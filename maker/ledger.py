@@ -1,4 +1,6 @@
-"""What a lane's records add up to, for the next page of its journal: totals, and the last chunk's counts."""
+"""What a lane's records add up to, for the next page of its journal: totals, the last chunk's counts, and as
+what each model last answered.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from dataclasses import dataclass, field
 
 from maker.journal import Page
 from maker.nouns import Json
-from maker.records import Record
+from maker.records import Record, event
 from maker.totals import Totals
 
 
@@ -16,6 +18,8 @@ class Ledger:
 
     totals: Totals = field(default_factory=Totals)
     """Of the lane since the run began."""
+    seen: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """By a model's name: the model and the system fingerprint that its endpoint last named, if any."""
     _chunk: Totals = field(default_factory=Totals)
     _parks: int = 0
     _finished: list[list[Json]] = field(default_factory=list)
@@ -23,11 +27,37 @@ class Ledger:
     def fold(self, record: Record) -> None:
         self.totals.fold(record)
         self._chunk.fold(record)
+        if record["kind"] == "sample":
+            self._see(record)
+        elif record["kind"] == "event":
+            self._fold_event(record)
+
+    def _fold_event(self, record: Record) -> None:
         match record:
+            case {"event": "drift", "model": model, "now": now}:
+                self.seen[model] = now
             case {"event": "finish", "segment": name, "steps": steps, "state": state}:
                 self._finished.append([name, steps, state])
             case {"event": "park"}:
                 self._parks += 1
+
+    def drift(self, record: Record) -> Record | None:
+        """The event to write before a sample that comes from another model than its seat's last one did.
+
+        What an endpoint does not say is no change.
+        """
+        was = self.seen.get(record["model"])
+        if was is None or (was["model"], was["system"]) == (record["echo"], record["system"]):
+            return None
+        now = _merged(was, record)
+        if all(was[name] in (None, now[name]) for name in now):
+            return None
+        return event("drift", model=record["model"], was=dict(was), now=now)
+
+    def _see(self, record: Record) -> None:
+        was = self.seen.get(record["model"])
+        if was is None or (was["model"], was["system"]) != (record["echo"], record["system"]):
+            self.seen[record["model"]] = _merged(was or {"model": None, "system": None}, record)
 
     def page(self, going: list[dict[str, Json]]) -> Page:
         """The next page, for segments that go on; the counts of the chunk before begin anew."""
@@ -35,4 +65,11 @@ class Ledger:
         before = {name: getattr(self._chunk, name) for name in counts}
         before |= {"parked": self._parks, "finished": self._finished}
         self._chunk, self._parks, self._finished = Totals(), 0, []
-        return Page(self.totals.to_json(), going, before)
+        seen = {model: dict(names) for model, names in self.seen.items()}
+        return Page(self.totals.to_json(), going, before, seen)
+
+
+def _merged(was: dict[str, Json], record: Record) -> dict[str, Json]:
+    """As what a model is known after a sample; what the endpoint did not say stays."""
+    said = {"model": record["echo"], "system": record["system"]}
+    return {name: was[name] if value is None else value for name, value in said.items()}

@@ -1,8 +1,8 @@
 """What a run was asked to do: written once at its start, compared when the same run is asked for again.
 
-Its fields are of two sorts. The fingerprint (task, its parameters and source, models, voter, red flags,
-seed) decides what a step's answer is; a run that differs there is another run. The rest (cap, versions)
-may differ from one start to the next. No key is ever in it.
+Its fields are of two sorts. The fingerprint (task, its parameters, source and first prompt, models, voter,
+red flags, seed) decides what a step's answer is; a run that differs there is another run. The rest (cap,
+versions) may differ from one start to the next. No key is ever in it. What differs: `compatibility.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from maker.records import FORMAT
 
+FINGERPRINT = {"task", "parameters", "models", "voter", "red_flags", "seed", "prompt"}
+
 
 class Source(BaseModel):
     """A plug-in as it was named and found."""
@@ -21,7 +23,9 @@ class Source(BaseModel):
 
     spec: str
     sha256: str
-    """Of its file; empty where there is none."""
+    """Of the file that the spec leads to; empty where there is none."""
+    defined: str = ""
+    """SHA-256 of the file that defines it, where that is another one; it takes an import to know."""
 
 
 class Manifest(BaseModel):
@@ -37,18 +41,22 @@ class Manifest(BaseModel):
     """The task's, as typed."""
     models: list[Source]
     """The panel, in drawing order; options in the spec."""
-    voter: str
-    red_flags: str
+    voter: Source
+    red_flags: list[Source]
+    """The first that objects gives the reason."""
     seed: int
     max_samples: int
+    prompt: str = ""
+    """Digest of what is asked at the first step of the first segment, which other files of a task may word;
+    empty where nothing is."""
     forked: str | None = None
     """Run and step that a fork comes from."""
 
     def fingerprint(self) -> dict[str, Any]:
         """Field to value, for what may not differ when a run goes on."""
-        return self.model_dump(include={"task", "parameters", "models", "voter", "red_flags", "seed"})
+        return self.model_dump(mode="json", include=FINGERPRINT)
 
-    def differences(self, other: Manifest) -> list[str]:
-        """A line for each field of the fingerprint in which `other` differs."""
-        here, there = self.fingerprint(), other.fingerprint()
-        return [f"{name}: {here[name]!r} -> {there[name]!r}" for name in here if here[name] != there[name]]
+    @property
+    def rules(self) -> str:
+        """The red flags as they are named on a command line."""
+        return "|".join(rule.spec for rule in self.red_flags) or "none"

@@ -7,7 +7,7 @@ and all but `RedFlag` survive a JSON round trip. Read next: `maker/ballot.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Json: TypeAlias = Any
 """A JSON value (None, bool, int, float, str, list, dict with str keys); its shape is the plug-in's."""
@@ -85,6 +85,8 @@ class Sample:
     """The endpoint's id of the request or response."""
     logprob: float | None = None
     """Sum of the natural-log probabilities of the response's tokens, where known."""
+    system: str | None = None
+    """The endpoint's `system_fingerprint`: which configuration of the model answered."""
 
 
 class RedFlag(Exception):
@@ -135,6 +137,8 @@ class Decision:
     """Hash of the state that the step started from (see `canonical.digest`)."""
     answer: Json
     tally: Tally
+    by: Literal["person"] | None = None
+    """None where the votes decided."""
 
 
 @dataclass(frozen=True, slots=True)

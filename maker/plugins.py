@@ -3,7 +3,8 @@
     embedded:temperature=1.5      sim:error=0.002,latency=20ms      openai:gpt-4.1-mini
     mypackage.tasks:Invoices      ./mine.py:Model:speed=3
 
-Nothing is imported before it is named; listing reads metadata only.
+Listing reads metadata only; `locate` finds the file behind a spec and runs nothing, not even the packages
+that it is in; `find` imports.
 """
 
 from __future__ import annotations
@@ -37,16 +38,34 @@ _MODULE = re.compile(r"(?P<where>[A-Za-z_][\w.]*):(?P<attr>[A-Za-z_]\w*)(?::(?P<
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a spec leads."""
+
+    spec: str
+    """As it was typed, made independent of the working directory."""
+    module: str
+    """To be imported; empty for a file."""
+    file: Path | None
+    attr: str
+    options: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, in hex; empty where there is none."""
+        return _sha256(self.file)
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """A plug-in that was named and found."""
 
     spec: str
     """As it was typed, made independent of the working directory."""
     target: Callable[..., Any]
-    source: str
-    """The file it comes from."""
     sha256: str
-    """Of that file, in hex; empty where there is none."""
+    """Of the file that the spec leads to, in hex; empty where there is none."""
+    defined: str
+    """SHA-256 of the file that defines it, where the one it was named in only imports it; else empty."""
     words: list[str]
     named: dict[str, str]
 
@@ -70,32 +89,61 @@ def listed(group: str) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
-def find(group: str, spec: str) -> Plugin:
-    """Import what a spec names. Raises UsageError when there is no such thing, PluginError when it breaks."""
+def locate(group: str, spec: str) -> Place:
+    """The file behind a spec, which need not be there; nothing is imported.
+
+    Raises UsageError for a spec that can name nothing.
+    """
     name, _, rest = spec.partition(":")
     for entry in listed(group):
         if entry.name == name:
             module, _, attr = entry.value.partition(":")
-            return _plugin(spec, _module(module, spec), attr, rest)
+            return Place(spec, module, _origin(module), attr, rest)
     if found := _FILE.fullmatch(spec):
         path = Path(found["where"]).expanduser().resolve()
         full = f"{path}{spec[len(found['where']) :]}"
-        return _plugin(full, _file(path, spec), found["attr"], found["options"] or "")
+        return Place(full, "", path, found["attr"], found["options"] or "")
     if found := _MODULE.fullmatch(spec):
-        return _plugin(spec, _module(found["where"], spec), found["attr"], found["options"] or "")
+        return Place(spec, found["where"], _origin(found["where"]), found["attr"], found["options"] or "")
     names = ", ".join(entry.name for entry in listed(group))
     kind = group.removeprefix("maker.").rstrip("s").replace("_", " ")
     raise UsageError(f"no {kind} {spec!r}; expected one of {names}, package.module:Name or file.py:Name")
 
 
-def _plugin(spec: str, module: ModuleType, attr: str, rest: str) -> Plugin:
-    target = getattr(module, attr, None)
+def find(group: str, spec: str) -> Plugin:
+    """Import what a spec names. Raises UsageError when there is no such thing, PluginError when it breaks."""
+    return load(locate(group, spec))
+
+
+def load(place: Place) -> Plugin:
+    """The same, of a place."""
+    spec = place.spec
+    module = _file(place.file, spec) if place.file and not place.module else _module(place.module, spec)
+    target = getattr(module, place.attr, None)
     if not callable(target):
-        raise UsageError(f"{spec}: {module.__name__} has no class or function {attr}")
-    file = inspect.getsourcefile(inspect.unwrap(target))
-    sha256 = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
-    words, named = options.split(rest)
-    return Plugin(spec, target, file or "", sha256, words, named)
+        raise UsageError(f"{spec}: {module.__name__} has no class or function {place.attr}")
+    source = inspect.getsourcefile(inspect.unwrap(target))
+    sha256, defined = place.sha256, _sha256(Path(source)) if source else ""
+    words, named = options.split(place.options)
+    return Plugin(spec, target, sha256, "" if defined == sha256 else defined, words, named)
+
+
+def _sha256(file: Path | None) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+
+
+def _origin(name: str) -> Path | None:
+    """A module's file, found without running its packages, as `importlib.util.find_spec` would."""
+    path, origin = None, None
+    words = name.split(".")
+    for depth in range(1, len(words) + 1):
+        full = ".".join(words[:depth])
+        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+        found = next((spec for find in finders if find and (spec := find(full, path))), None)
+        if found is None:
+            return None
+        path, origin = found.submodule_search_locations, found.origin
+    return Path(origin) if origin else None
 
 
 def _module(name: str, spec: str) -> ModuleType:

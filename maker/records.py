@@ -2,7 +2,9 @@
 
     sample    one raw response, written before anything reads it
     decision  the winner of a step with its tally, written before the next step may be asked
-    event     all else: open, finish and park of a segment, faults of the transport
+    event     all else: open, finish and park of a segment; the panel that a parked step was given (amend);
+              what was asked at a contested, flagged or parked step (prompt); faults of the transport; a model
+              that answers as another one than before (drift)
 
 Whether a sample voted, was flagged or came too late is not in its record, which is older than that
 answer: the decision (or the park) lists the draws of every vote and flag, and what is in neither is surplus.
@@ -19,7 +21,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maker.errors import JournalDamagedError
-from maker.nouns import Decision, Flags, Json, Parked, Sample, Seat, Segment, Step, Tally, Votes
+from maker.nouns import Decision, Flags, Json, Parked, Prompt, Sample, Seat, Segment, Step, Tally, Votes
 
 FORMAT = 1
 """Version of the journal's format; a reader refuses a newer one."""
@@ -64,6 +66,7 @@ class SampleLine(_Line):
     echo: str | None
     request: str | None
     logprob: float | None
+    system: str | None
 
 
 class VotesLine(_Line):
@@ -86,6 +89,7 @@ class DecisionLine(_Line):
     answer: Any
     votes: list[VotesLine]
     flags: list[FlagsLine]
+    by: Literal["person"] | None = None
 
 
 def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
@@ -108,6 +112,7 @@ def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
         "echo": sample.model,
         "request": sample.request,
         "logprob": sample.logprob,
+        "system": sample.system,
     }
 
 
@@ -119,6 +124,7 @@ def from_decision(decision: Decision) -> Record:
         "state": decision.state,
         "answer": decision.answer,
         **_from_tally(decision.tally),
+        **({} if decision.by is None else {"by": decision.by}),
     }
 
 
@@ -133,6 +139,16 @@ def from_parked(parked: Parked) -> Record:
     )
 
 
+def from_prompt(segment: str, index: int, state: str, prompt: Prompt) -> Record:
+    return event("prompt", segment=segment, step=index, state=state, **rendered(prompt))
+
+
+def rendered(prompt: Prompt) -> dict[str, Json]:
+    """A prompt as plain JSON."""
+    messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+    return {"messages": messages, "max_tokens": prompt.max_tokens, "stop": list(prompt.stop)}
+
+
 def event(name: str, **fields: Json) -> Record:
     return {"kind": "event", "event": name, **fields}
 
@@ -141,27 +157,33 @@ def from_segment(segment: Segment) -> Record:
     return event("open", segment=segment.id, state=segment.state)
 
 
-def head(step: Step, samples: Iterable[Record], park: Record | None) -> dict[str, Json]:
-    """An unfinished segment as a chunk's header holds it: its head, with the head's samples."""
+def head(step: Step, samples: Iterable[Record], park: Record | None, amend: Record | None) -> dict[str, Json]:
+    """An unfinished segment as a chunk's header holds it: its head, with the head's samples.
+
+    `park` says that it waits, and why; `amend` is the panel that it was given, if not the run's.
+    """
     where = {"segment": step.segment, "step": step.index, "state": step.state}
-    return {**where, "samples": list(samples), "park": park}
+    return {**where, "samples": list(samples), "park": park, "amend": amend}
 
 
 def to_sample(record: Record) -> SampleRecord:
     line = _checked(SampleLine, record)
     seat = Seat(line.draw, line.model, line.temperature, line.seed, line.variant)
     said = (line.text, line.finish, line.tokens_in, line.tokens_out)
-    sample = Sample(seat, *said, line.latency, line.echo, line.request, line.logprob)
+    sample = Sample(seat, *said, line.latency, line.echo, line.request, line.logprob, line.system)
     return SampleRecord(line.segment, line.step, line.state, sample)
 
 
 def to_decision(record: Record) -> Decision:
     line = _checked(DecisionLine, record)
-    tally = Tally(
-        tuple(Votes(v.key, tuple(v.draws)) for v in line.votes),
-        tuple(Flags(f.reason, tuple(f.draws)) for f in line.flags),
-    )
-    return Decision(line.segment, line.step, line.state, line.answer, tally)
+    return Decision(line.segment, line.step, line.state, line.answer, to_tally(record), line.by)
+
+
+def to_tally(record: Record) -> Tally:
+    """Of a decision or a park."""
+    votes = (Votes(each["key"], tuple(each["draws"])) for each in record["votes"])
+    flags = (Flags(each["reason"], tuple(each["draws"])) for each in record["flags"])
+    return Tally(tuple(votes), tuple(flags))
 
 
 def _from_tally(tally: Tally) -> dict[str, Json]:

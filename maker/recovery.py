@@ -6,13 +6,15 @@ open one its samples. Invariant: the chains that come out are those that wrote t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from maker import records
+from maker.amendment import Amendment
 from maker.chain import Chain, Finish, Park, Wish
 from maker.journal import Lane
 from maker.ledger import Ledger
-from maker.nouns import Json, Parked, Sample, Segment
+from maker.nouns import Json, Parked, Sample, Segment, Step
 from maker.panel import Panel
 from maker.records import Record
 from maker.task import Task
@@ -25,7 +27,17 @@ class _Open:
     samples: list[Record] = field(default_factory=list)
     """Of the head, in the order in which they came."""
     park: Record | None = None
-    """The last one written."""
+    """The last one written, if the head still waits."""
+    amendment: Amendment | None = None
+    """Of the head."""
+
+    def snapshot(self) -> dict[str, Json]:
+        amend = self.amendment.record() if self.amendment else None
+        return records.head(self.chain.step, self.samples, self.park, amend)
+
+
+def _not_amended(amendment: Amendment) -> Panel:
+    raise NotImplementedError(f"the panel that {amendment.segment}:{amendment.step} was given")
 
 
 class Recovery:
@@ -38,7 +50,9 @@ class Recovery:
 
     def read(self, lane: Lane) -> None:
         """Take in the newest chunk of a lane: its header, and the records after it."""
-        header, after = lane.last()
+        self.take(*lane.last())
+
+    def take(self, header: Record | None, after: Iterable[Record]) -> None:
         if header is not None:
             self.load(header)
         for record in after:
@@ -46,11 +60,12 @@ class Recovery:
 
     def load(self, header: Record) -> None:
         """Begin from a chunk's header."""
-        self.ledger = Ledger(Totals.from_json(header["totals"]))
+        self.ledger = Ledger(Totals.from_json(header["totals"]), header["seen"])
         for stored in header["going"]:
             segment = Segment(stored["segment"], stored["state"])
             chain = Chain(self.task, self.panel, segment, stored["step"])
-            self._open[segment.id] = _Open(chain, list(stored["samples"]), stored["park"])
+            amendment = Amendment.of(stored["amend"]) if stored["amend"] else None
+            self._open[segment.id] = _Open(chain, list(stored["samples"]), stored["park"], amendment)
 
     def fold(self, record: Record) -> None:
         self.ledger.fold(record)
@@ -59,7 +74,7 @@ class Recovery:
                 self._open[name].samples.append(record)
             case {"kind": "decision", "segment": name}:
                 self._open[name].chain.restore(records.to_decision(record))
-                self._open[name].samples.clear()
+                self._open[name] = _Open(self._open[name].chain)
             case {"event": "open", "segment": name, "state": state}:
                 self._open[name] = _Open(Chain(self.task, self.panel, Segment(name, state)))
             case {"event": "finish", "segment": name, "state": state, "steps": steps}:
@@ -67,16 +82,40 @@ class Recovery:
                 self.finished.append(Finish(name, state, steps))
             case {"event": "park", "segment": name}:
                 self._open[name].park = record
+            case {"event": "amend"}:
+                self._amend(Amendment.of(record))
 
     def going(self) -> list[dict[str, Json]]:
         """The unfinished segments, for a header; before `resume`."""
-        return [records.head(s.chain.step, s.samples, s.park) for s in self._open.values()]
+        return [segment.snapshot() for segment in self._open.values()]
 
-    def resume(self) -> tuple[list[tuple[Resumed, Parked]], list[Resumed]]:
-        """The segments that are still parked for the reason written, and the rest with what they wish."""
-        all_of_them = [
-            Resumed(s.chain, s.chain.resume(_samples(s)), s.samples, s.park) for s in self._open.values()
-        ]
+    def parked(self, segment: str) -> tuple[Step, Record] | None:
+        """A segment's head and why it waits, if it does."""
+        found = self._open.get(segment)
+        return (found.chain.step, found.park) if found and found.park else None
+
+    def amend(self, amendment: Amendment) -> bool:
+        """Take an amendment over, if its step is parked or under another one; not a second time."""
+        found = self._open.get(amendment.segment)
+        if found is None or not (found.park or found.amendment) or found.amendment == amendment:
+            return False
+        if (found.chain.step.index, found.chain.state) != (amendment.step, amendment.state):
+            return False
+        self._amend(amendment)
+        return True
+
+    def _amend(self, amendment: Amendment) -> None:
+        self._open[amendment.segment].amendment = amendment
+        self._open[amendment.segment].park = None
+
+    def resume(
+        self, amended: Callable[[Amendment], Panel] = _not_amended
+    ) -> tuple[list[tuple[Resumed, Parked]], list[Resumed]]:
+        """The segments that are still parked for the reason written, and the rest with what they wish.
+
+        `amended` gives an amendment's panel.
+        """
+        all_of_them = [_resumed(segment, amended) for segment in self._open.values()]
         still = [(each, parked) for each in all_of_them if (parked := each.parked)]
         return still, [each for each in all_of_them if not each.parked]
 
@@ -90,6 +129,7 @@ class Resumed:
     samples: list[Record]
     """Of the head."""
     park: Record | None
+    amendment: Amendment | None
 
     @property
     def parked(self) -> Parked | None:
@@ -98,6 +138,13 @@ class Resumed:
             case [Park(parked)] if records.from_parked(parked) == self.park:
                 return parked
         return None
+
+
+def _resumed(segment: _Open, amended: Callable[[Amendment], Panel]) -> Resumed:
+    if segment.amendment:
+        segment.chain.amend(amended(segment.amendment))
+    wishes = segment.chain.resume(_samples(segment))
+    return Resumed(segment.chain, wishes, segment.samples, segment.park, segment.amendment)
 
 
 def _samples(segment: _Open) -> list[Sample]:

@@ -6,14 +6,15 @@ imported. Invariant: a replay sees the journal's records in the order in which t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from maker import journal, records
+from maker.amendment import Amendment
 from maker.chain import Chain, Commit, Wish
-from maker.nouns import Decision, Segment
+from maker.nouns import Decision, Sample, Segment, Step
 from maker.panel import Panel
-from maker.records import Record
+from maker.records import Record, SampleRecord
 from maker.run_directory import RunDirectory
 from maker.task import Task
 
@@ -26,55 +27,87 @@ class Replayed:
     """Decisions compared."""
     different: list[str] = field(default_factory=list)
     """`SEGMENT:INDEX` of each decision that came out otherwise than recorded."""
+    by_person: list[str] = field(default_factory=list)
+    """`SEGMENT:INDEX` of each decision that a person made: it is taken as it is."""
 
 
 @dataclass(slots=True)
 class _Segment:
     chain: Chain
-    derived: list[Decision] = field(default_factory=list)
-    """Decisions that the record of is still to come."""
+    head: Step
+    """Where the chain stood when it was last fed: the step that the next decision is of."""
+    samples: list[Sample] = field(default_factory=list)
+    """Of the head, for a panel that is given to it later."""
+    derived: Decision | None = None
+    """What the chain has decided there."""
+
+    def take(self, wishes: list[Wish]) -> None:
+        decided = [wish.decision for wish in wishes if isinstance(wish, Commit)]
+        self.derived = decided[0] if decided else self.derived
 
 
-def replay(run: RunDirectory, task: Task, panel: Panel) -> Replayed:
-    """Feed every recorded sample to a fresh chain and compare what it decides with what was recorded."""
+@dataclass(slots=True)
+class _Replay:
+    """One lane."""
+
+    task: Task
+    panel: Panel
+    amended: Callable[[Amendment], Panel]
+    found: Replayed
+    segments: dict[str, _Segment] = field(default_factory=dict)
+
+    def fold(self, record: Record) -> None:
+        match record:
+            case {"event": "open", "segment": name, "state": state}:
+                self._begin(Segment(name, state), 0)
+            case {"kind": "sample", "segment": name}:
+                self._sample(self.segments[name], records.to_sample(record))
+            case {"event": "amend", "segment": name}:
+                self._amend(self.segments[name], Amendment.of(record))
+            case {"kind": "decision"}:
+                self._decision(records.to_decision(record))
+
+    def _begin(self, segment: Segment, index: int) -> None:
+        chain = Chain(self.task, self.panel, segment, index)
+        self.segments[segment.id] = _Segment(chain, chain.step)
+        chain.start()
+
+    def _sample(self, segment: _Segment, drawn: SampleRecord) -> None:
+        head = (segment.head.index, segment.chain.state)
+        if segment.derived is None and (drawn.index, drawn.state) == head:
+            segment.samples.append(drawn.sample)
+            segment.take(segment.chain.receive(drawn.sample))
+
+    def _amend(self, segment: _Segment, amendment: Amendment) -> None:
+        if segment.derived is None and amendment.step == segment.head.index:
+            segment.chain.amend(self.amended(amendment))
+            segment.take(segment.chain.resume(segment.samples))
+
+    def _decision(self, recorded: Decision) -> None:
+        """Compare, and go on as recorded whatever came out."""
+        segment, place = self.segments[recorded.segment], f"{recorded.segment}:{recorded.index}"
+        derived, segment.derived = segment.derived, None
+        self.found.steps += 1
+        if recorded.by is not None:
+            self.found.by_person.append(place)
+        elif derived is not None and records.from_decision(derived) == records.from_decision(recorded):
+            segment.head = segment.chain.step
+            segment.samples.clear()
+            return
+        else:
+            self.found.different.append(place)
+        state = self.task.advance(segment.head, recorded.answer)
+        self._begin(Segment(recorded.segment, state), recorded.index + 1)
+
+
+def replay(run: RunDirectory, task: Task, panel: Panel, amended: Callable[[Amendment], Panel]) -> Replayed:
+    """Feed every recorded sample to a fresh chain and compare what it decides with what was recorded.
+
+    `amended` gives the panel of a step that was given another.
+    """
     found = Replayed()
     for lane in run.lanes():
-        segments: dict[str, _Segment] = {}
+        replay_of_lane = _Replay(task, panel, amended, found)
         for record in journal.read(run.lane(lane)):
-            _fold(record, segments, task, panel, found)
+            replay_of_lane.fold(record)
     return found
-
-
-def _fold(record: Record, segments: dict[str, _Segment], task: Task, panel: Panel, found: Replayed) -> None:
-    match record:
-        case {"event": "open", "segment": name, "state": state}:
-            segments[name] = _Segment(Chain(task, panel, Segment(name, state)))
-            segments[name].chain.start()
-        case {"kind": "sample", "segment": name}:
-            segment = segments[name]
-            drawn = records.to_sample(record)
-            if (drawn.index, drawn.state) == (segment.chain.step.index, segment.chain.state):
-                segment.derived += _decisions(segment.chain.receive(drawn.sample))
-        case {"kind": "decision", "segment": name, "step": step}:
-            _compare(records.to_decision(record), segments[name], found)
-            found.steps += 1
-            if segments[name].chain.step.index != step + 1:
-                segments[name] = _Segment(_after(records.to_decision(record), segments[name].chain))
-
-
-def _decisions(wishes: list[Wish]) -> Iterator[Decision]:
-    return (wish.decision for wish in wishes if isinstance(wish, Commit))
-
-
-def _compare(recorded: Decision, segment: _Segment, found: Replayed) -> None:
-    derived = segment.derived.pop(0) if segment.derived else None
-    if derived is None or records.from_decision(derived) != records.from_decision(recorded):
-        found.different.append(f"{recorded.segment}:{recorded.index}")
-
-
-def _after(recorded: Decision, chain: Chain) -> Chain:
-    """A chain that goes on as recorded, after a step that would have been decided otherwise."""
-    state = chain.task.advance(chain.step, recorded.answer)
-    again = Chain(chain.task, chain.panel, Segment(recorded.segment, state), recorded.index + 1)
-    again.start()
-    return again

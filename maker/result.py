@@ -37,6 +37,10 @@ class RunResult:
     tokens_out: int
     flags: dict[str, int] = field(default_factory=dict)
     """Red flags by reason."""
+    by_person: int = 0
+    """Steps whose answer is a person's."""
+    drifts: int = 0
+    """Times that a model began to answer under another name or fingerprint."""
     lost_workers: int = 0
     """In this command."""
     seconds: float = 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from maker import journal
+from maker import compatibility, journal
 from maker.disk import DISK, Disk
 from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError
 from maker.manifest import Manifest
@@ -38,10 +38,7 @@ class RunDirectory:
             if not (self.path / "manifest.json").exists():
                 raise
         stored = self.manifest()
-        if differences := stored.differences(manifest):
-            raise IncompatibleResumeError(
-                f"{self.path} holds another run; what differs:\n  " + "\n  ".join(differences)
-            )
+        compatibility.check(self.path, stored, manifest)
         return stored.model_copy(update={"max_samples": manifest.max_samples})
 
     def create(self, manifest: Manifest) -> Manifest:

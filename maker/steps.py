@@ -77,3 +77,5 @@ def _copy(lines: Iterator[tuple[object, int, bytes]], spool: BinaryIO, segments:
             end += spool.write(line)
         elif line.startswith(b'{"kind":"event","event":"park"'):
             places.park = line
+        elif line.startswith(b'{"kind":"event","event":"amend"'):
+            places.park = None

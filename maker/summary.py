@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from maker import journal
+from maker import heads, journal
 from maker.ledger import Ledger
 from maker.nouns import Json
 from maker.records import Record
@@ -34,10 +34,12 @@ def summarise(run: RunDirectory) -> Summary:
     return found
 
 
-def status(run: RunDirectory) -> tuple[str, Json]:
-    """(status, reason) as the last command left it; `unfinished` while none has."""
+def status(run: RunDirectory, found: Summary) -> tuple[str, Json]:
+    """(status, reason) as the last command left it; `unfinished` while none has, or if none is parked now."""
     result = run.result()
-    return ("unfinished", None) if result is None else (result["status"], result["reason"])
+    if result is None or (result["status"] == "parked" and not found.parked):
+        return "unfinished", None
+    return result["status"], result["reason"]
 
 
 def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) -> None:
@@ -46,18 +48,13 @@ def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) 
     newest = headers[-1]
     found.epochs[lane] = "{}-{}".format(*newest["epoch"])
     found.finished += sum(len(header["before"].get("finished", [])) for header in headers)
+    found.finished += sum(record.get("event") == "finish" for record in after)
     ledger = Ledger(Totals.from_json(newest["totals"]))
-    going = {each["segment"]: each["park"] for each in newest["going"]}
     for record in after:
         ledger.fold(record)
-        match record:
-            case {"event": "open", "segment": name} | {"kind": "decision", "segment": name}:
-                going[name] = None
-            case {"event": "park", "segment": name}:
-                going[name] = record
-            case {"event": "finish", "segment": name}:
-                del going[name]
-                found.finished += 1
     found.totals.add(ledger.totals)
-    found.parked |= {f"{name}:{park['step']}": park["reason"] for name, park in going.items() if park}
-    found.going |= {name for name, park in going.items() if not park}
+    for head in heads.of(newest, after).values():
+        if head.park:
+            found.parked[f"{head.segment}:{head.index}"] = head.park["reason"]
+        else:
+            found.going.add(head.segment)

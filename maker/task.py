@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from maker import canonical
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
 from maker.guard import at, guarded
-from maker.nouns import Json, Prompt, RedFlag, Segment, Step
+from maker.nouns import Json, Message, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
 
@@ -58,6 +58,19 @@ _ALLOWED: dict[str, tuple[type, ...]] = {
 SEGMENT_ID = re.compile(r"[A-Za-z0-9._-]{1,80}", re.ASCII)
 
 
+def _sound(prompt: Prompt) -> bool:
+    """Whether the journal can hold it."""
+    messages, stop, most = prompt.messages, prompt.stop, prompt.max_tokens
+    if not (isinstance(messages, tuple | list) and isinstance(stop, tuple | list)):
+        return False
+    for message in messages:
+        if not (isinstance(message, Message) and isinstance(message.content, str)):
+            return False
+        if not isinstance(message.role, str):
+            return False
+    return (most is None or isinstance(most, int)) and all(isinstance(text, str) for text in stop)
+
+
 class Task:
     """A decomposer as the core uses it: what it returns is checked, and made the JSON of a journal."""
 
@@ -86,8 +99,12 @@ class Task:
 
     def prompt(self, step: Step) -> Prompt | None:
         prompt = self._call("prompt", step, self.decomposer.prompt, step)
-        if prompt is not None and not isinstance(prompt, Prompt):
+        if prompt is None:
+            return None
+        if not isinstance(prompt, Prompt):
             raise self._wrong("prompt", step, prompt, "a Prompt or None")
+        if not _sound(prompt):
+            raise self._wrong("prompt", step, prompt, "one of Messages, texts and a whole number of tokens")
         return prompt
 
     def read(self, step: Step, text: str) -> tuple[str, Json]:

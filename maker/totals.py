@@ -22,6 +22,10 @@ class Totals:
     contested: int = 0
     """Decided steps with votes for more than one answer."""
     transport_faults: int = 0
+    drifts: int = 0
+    """Times that a model began to answer under another name or fingerprint."""
+    by_person: int = 0
+    """Decided steps whose answer is a person's."""
     tokens_in: int = 0
     tokens_out: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -37,6 +41,8 @@ class Totals:
             self._fold_decision(record)
         elif record["event"] == "faults":
             self.transport_faults += sum(record["counts"].values())
+        elif record["event"] == "drift":
+            self.drifts += 1
 
     def to_json(self) -> dict[str, Json]:
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "reasons": dict(self.reasons)}
@@ -56,6 +62,7 @@ class Totals:
         self.steps += 1
         self.votes += sum(len(votes["draws"]) for votes in record["votes"])
         self.contested += len(record["votes"]) > 1
+        self.by_person += "by" in record
         for flags in record["flags"]:
             self.flagged += len(flags["draws"])
             self.reasons[flags["reason"]] += len(flags["draws"])

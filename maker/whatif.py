@@ -2,7 +2,7 @@
 
 A step's recorded draws are counted in their order until the other voter decides: earlier than the
 recorded run it saves samples, later it would have needed more than there are. Nothing is asked or written,
-and no plug-in but the voter runs: votes and flags are taken as recorded.
+and no plug-in but the voter runs: votes and flags are taken as recorded. What a person decided is left out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WhatIf:
 def what_if(run: RunDirectory, voter: Voter) -> WhatIf:
     found = WhatIf()
     for record in in_order(run):
-        if record["kind"] == "decision":
+        if record["kind"] == "decision" and "by" not in record:
             _try(record, voter, found)
     return found
 

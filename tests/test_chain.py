@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.errors import IncompatibleResumeError
-from maker.nouns import Decision, Json, Sample, Seat, Segment, Step
+from maker.nouns import Decision, Json, Message, Prompt, Sample, Seat, Segment, Step
 from maker.task import Task
 from maker.voters import AheadByK
 from tests.support import Spell, draws, drive, panel, sample, task
@@ -165,6 +165,27 @@ def test_seats_depend_on_seed_step_state_and_draw_alone() -> None:
     assert {seat.seed for seat in first}.isdisjoint(seat.seed for seat in other)
     assert len({seat.seed for seat in first}) == 3
     assert [seat.temperature for seat in first] == [0.0, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Prompt((Message("user", 7),)),  # type: ignore[arg-type]
+        Prompt("?"),  # type: ignore[arg-type]
+        Prompt((), max_tokens="many"),  # type: ignore[arg-type]
+        Prompt((), stop=(b"x",)),  # type: ignore[arg-type]
+    ],
+)
+def test_a_prompt_that_the_journal_could_not_hold_parks_its_step(prompt: Prompt) -> None:
+    class Odd(Spell):
+        def prompt(self, step: Step) -> Prompt | None:
+            return prompt
+
+    [end] = Chain(Task(Odd(1), "odd"), panel(), SEGMENT).start()
+    assert isinstance(end, Park)
+    assert end.parked.reason == (
+        "prompt at step s0:0 returned a Prompt, expected one of Messages, texts and a whole number of tokens"
+    )
 
 
 def test_equal_texts_of_a_step_are_parsed_once() -> None:

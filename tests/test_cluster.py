@@ -16,10 +16,11 @@ import psutil
 import pytest
 
 import maker as package
+from maker import asked
 from maker.cluster.coordinator import Progress
 from maker.cluster.lane_worker import LaneWorker, Orders
 from maker.errors import FencedError
-from maker.manifest import Manifest, Source
+from maker.manifest import Manifest
 from tests.conftest import Ended, Maker
 
 SIM = ("--model", "sim:error=0.01,flags=0.02")
@@ -100,18 +101,8 @@ def test_a_ray_that_is_not_there_is_said_in_one_line(maker: Maker) -> None:
 
 
 def manifest(disks: int, waypoints: int = 1) -> Manifest:
-    source = Source(spec="hanoi", sha256="")
-    return Manifest(
-        run="r",
-        maker="0",
-        task=source,
-        parameters={"disks": disks, "waypoints": waypoints},
-        models=[Source(spec="sim:latency=2ms", sha256="")],
-        voter="ahead_by_k:k=3",
-        red_flags="truncated",
-        seed=0,
-        max_samples=100,
-    )
+    params = {"disks": disks, "waypoints": waypoints}
+    return asked.manifest("hanoi", params, "sim:latency=2ms", None, None, "truncated", 0, 100)
 
 
 def test_an_owner_that_was_overtaken_stops_and_the_newer_one_is_not_disturbed(tmp_path: Path) -> None:

@@ -92,6 +92,28 @@ def test_a_segment_runs_to_its_end_and_every_draw_is_in_the_journal(tmp_path: Pa
     assert (totals.steps, totals.samples, totals.votes, model.drawn) == (4, 12, 12, 12)
 
 
+def test_what_was_asked_is_written_once_before_the_end_of_a_contested_flagged_or_parked_step(
+    tmp_path: Path,
+) -> None:
+    said = ["aaa", "aabaa", "a?aa", "ab" * 10]
+    ended, _ = run(tmp_path, Scripted(lambda request, seat: said[request.step.index][seat.draw]))
+    assert isinstance(ended, Park)
+    told = [
+        (record.get("event", record["kind"]), record["step"])
+        for record in journal.read(tmp_path, ("event", "decision"))
+        if "step" in record
+    ]
+    assert told == [
+        ("decision", 0),
+        *(("prompt", 1), ("decision", 1)),
+        *(("prompt", 2), ("decision", 2)),
+        *(("prompt", 3), ("park", 3)),
+    ]
+    prompt = next(r for r in journal.read(tmp_path, ("event",)) if r["event"] == "prompt")
+    assert prompt["messages"] == [{"role": "user", "content": "a word"}]
+    assert (prompt["max_tokens"], prompt["stop"]) == (None, [])
+
+
 def test_a_blocked_model_loses_nothing_and_the_run_goes_on_later(tmp_path: Path) -> None:
     def gone(request: Request, seat: Seat) -> str | Exception:
         return BlockedError("endpoint gone") if (request.step.index, seat.draw) == (2, 1) else "a"

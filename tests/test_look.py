@@ -55,11 +55,13 @@ def test_show_tells_what_became_of_every_sample(maker: Maker, run: Path) -> None
     step = next(
         step for step in maker("steps", run, "--json").events if step["flags"] and len(step["votes"]) > 1
     )
-    *samples, decision = maker("show", run, f"{step['segment']}:{step['index']}").events
+    *shown, prompt, decision = maker("show", run, f"{step['segment']}:{step['index']}").events
+    samples = [record for record in shown if record["kind"] == "sample"]
     assert len(samples) == step["samples"]
     assert sum(sample["became"] == "flag malformed" for sample in samples) == step["flags"]["malformed"]
     assert sum(sample["became"].startswith("vote ") for sample in samples) == sum(step["votes"].values())
     assert decision["answer"] == step["answer"]
+    assert "current_state" in prompt["messages"][-1]["content"], "what was asked at a contested step"
     assert maker("show", run, "9:9").code == 2
     assert maker("show", run, "nine").code == 2
 
@@ -76,7 +78,7 @@ def test_verify_finds_a_changed_byte(maker: Maker, run: Path) -> None:
 def test_a_replay_decides_the_same_to_the_byte(maker: Maker, run: Path) -> None:
     ended = maker("replay", run, "--json")
     assert ended.code == 0
-    assert ended.events == [{"event": "replayed", "steps": 255, "different": []}]
+    assert ended.events == [{"event": "replayed", "steps": 255, "different": [], "by_person": []}]
 
 
 def test_a_replay_finds_a_decision_that_the_samples_do_not_give(maker: Maker, run: Path) -> None:

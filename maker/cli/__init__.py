@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from maker.cli import doctor, look, models, run, steps
+from maker.cli import decide, doctor, look, models, run, steps
 from maker.errors import MakerError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("run")(run.run)
 app.command("steps")(steps.steps)
 app.command("resume")(run.resume)
 app.command("ls")(look.ls)
+app.command("decide")(decide.decide)
 app.command("status")(look.status)
 app.command("show")(look.show)
 app.command("verify")(look.verify)

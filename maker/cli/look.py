@@ -40,12 +40,13 @@ def status(run: Run, as_json: AsJson = False) -> None:
         print(json.dumps(shown))
         return
     for name, value in shown.items():
-        print(f"{name:>16}  {value if isinstance(value, str | int) else json.dumps(value)}")
+        name = "decided by a person" if name == "by_person" else name
+        print(f"{name:>19}  {value if isinstance(value, str | int) else json.dumps(value)}")
 
 
 def _status(run: RunDirectory) -> dict[str, Json]:
     manifest, found = run.manifest(), summary.summarise(run)
-    state, reason = summary.status(run)
+    state, reason = summary.status(run, found)
     totals = found.totals.to_json()
     return {
         "run": str(run.path),
@@ -89,15 +90,16 @@ def _step(run: RunDirectory, name: str, index: int) -> list[dict[str, Json]]:
 
 
 def _fates(found: list[records.Record]) -> list[dict[str, Json]]:
-    verdicts = [record for record in found if record["kind"] != "sample"]
+    """Samples, then what was asked, by which panel instead of the run's, and what came of it."""
+    verdicts = [record for record in found if "votes" in record]
+    prompts, amends = ([each for each in found if each.get("event") == name] for name in ("prompt", "amend"))
     last = verdicts[-1] if verdicts else {"votes": [], "flags": []}
     fate = {draw: f"vote {votes['key']}" for votes in last["votes"] for draw in votes["draws"]}
     fate |= {draw: f"flag {flags['reason']}" for flags in last["flags"] for draw in flags["draws"]}
     samples = [record for record in found if record["kind"] == "sample"]
     open_or_late = "surplus" if verdicts else "open"
-    return [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples] + verdicts[
-        -1:
-    ]
+    fated = [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples]
+    return [*fated, *prompts[-1:], *amends, *verdicts[-1:]]
 
 
 def fork(
@@ -149,6 +151,9 @@ def replay(
     run: Run,
     k: Annotated[int | None, typer.Option("--k", "-k", help="What if the lead had been this?")] = None,
     voter: Annotated[str | None, typer.Option(help="What if this rule had decided?")] = None,
+    changed: Annotated[
+        bool, typer.Option("--import", help="Import plug-ins although their files have changed since.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide the run again from its recorded samples, offline; exit code 1 if a decision differs.
@@ -161,12 +166,15 @@ def replay(
         other: Voter = plugins.find(plugins.VOTERS, rule).make()
         _show_what_if(whatif.what_if(RunDirectory(run), other), as_json)
         return
-    found = api.replay(run)
-    same = found.steps - len(found.different)
+    found = api.replay(run, changed)
+    voted = found.steps - len(found.by_person)
+    same = voted - len(found.different)
     if as_json:
-        print(json.dumps({"event": "replayed", "steps": found.steps, "different": found.different}))
+        print(json.dumps({"event": "replayed", **asdict(found)}))
     else:
-        print(f"{same:,} of {found.steps:,} decisions are byte-identical")
+        print(f"{same:,} of {voted:,} decisions are byte-identical")
+        for step in found.by_person:
+            print(f"  decided by a person: {step}")
         for step in found.different[:20]:
             print(f"  differs: {step}")
     sys.exit(1 if found.different else 0)

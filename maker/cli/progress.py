@@ -123,7 +123,7 @@ def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:
     return [
         ("task", f"{manifest.task.spec} {parameters}"),
         ("model", ", ".join(model.spec for model in manifest.models)),
-        ("voter", f"{manifest.voter}, red flags {manifest.red_flags} and the task's parser"),
+        ("voter", f"{manifest.voter.spec}, red flags {manifest.rules} and the task's parser"),
         ("seed", str(manifest.seed)),
         ("run", directory),
     ]
@@ -140,6 +140,10 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
     ]
     if result.transport_faults:
         rows.append(("faults", f"{result.transport_faults:,} of the transport, retried"))
+    if result.drifts:
+        rows.append(("drifts", f"{result.drifts:,} times a model answered under another name or fingerprint"))
+    if result.by_person:
+        rows.append(("decided", f"{result.by_person:,} steps by a person"))
     if result.parked:
         rows.append(("parked", f"{result.parked:,} segments: maker steps {result.run}"))
     if result.result is not None:

@@ -108,7 +108,17 @@ def run(
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's directory.")],
-    max_samples: Annotated[int | None, typer.Option(help="A new cap on the draws at a step.")] = None,
+    max_samples: Annotated[
+        int | None, typer.Option(help="A new cap on the draws at a step; of a retried one, on further draws.")
+    ] = None,
+    retry_parked: Annotated[
+        bool, typer.Option("--retry-parked", help="Re-open the parked steps, each with another panel.")
+    ] = False,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Who draws at the retried steps; repeatable.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("--k", "-k", help="Lead at the retried steps.")] = None,
+    voter: Annotated[str | None, typer.Option(help="Another rule at the retried steps.")] = None,
     workers: Workers = 2,
     engine: Engine = "ray",
     address: Address = None,
@@ -117,12 +127,17 @@ def resume(
     durability: Durability = "group",
     as_json: AsJson = False,
 ) -> None:
-    """Go on with RUN where it was; parked steps with the samples they have."""
+    """Go on with RUN where it was; parked steps with the samples they have.
+
+    With --retry-parked, the steps that are parked now are voted on by another panel (or, without --model,
+    --k and --voter, by the same one) with a cap raised by --max-samples; the steps after them as before.
+    """
     from maker import api
 
     where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
     endpoint = {"base_url": base_url, "give_up_after": give_up_after}
-    _show(partial(api.resume, run, max_samples=max_samples, **where, **endpoint), as_json)
+    panel = partial(api.resume, retry_parked=retry_parked, model=model or None, k=k, voter=voter)
+    _show(partial(panel, run, max_samples=max_samples, **where, **endpoint), as_json)
 
 
 def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:

@@ -69,7 +69,7 @@ def _step(record: Record) -> dict[str, Json]:
         "votes": votes,
         "flags": flags,
         "samples": sum(votes.values()) + sum(flags.values()),
-    } | ({} if decided else {"reason": record["reason"]})
+    } | {name: record[name] for name in ("by", "reason") if name in record}
 
 
 def _line(step: dict[str, Json]) -> str:
@@ -79,4 +79,5 @@ def _line(step: dict[str, Json]) -> str:
     said = (
         json.dumps(step["answer"]) if step["status"] == "decided" else f"parked: {json.dumps(step['reason'])}"
     )
-    return f"{step['segment']}:{step['index']}  {votes}  {said}{flags}"
+    person = "  decided by a person" if "by" in step else ""
+    return f"{step['segment']}:{step['index']}  {votes}  {said}{flags}{person}"

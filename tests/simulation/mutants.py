@@ -223,13 +223,14 @@ def the_open_steps_samples_are_missing_from_the_header(patch: MonkeyPatch) -> No
     patch.setattr(records, "head", _head_without_samples)
 
 
-def _head_without_samples(step: Any, samples: Any, park: Any) -> Any:
+def _head_without_samples(step: Any, samples: Any, park: Any, amend: Any) -> Any:
     return {
         "segment": step.segment,
         "step": step.index,
         "state": step.state,
         "samples": [],
         "park": park,
+        "amend": amend,
     }
 
 

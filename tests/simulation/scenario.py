@@ -15,10 +15,11 @@ from random import Random
 
 import structlog
 
-from maker import assembly, journal
+from maker import assembly, journal, plugins
+from maker.asked import source
 from maker.command import Command
 from maker.errors import MakerError
-from maker.manifest import Manifest, Source
+from maker.manifest import Manifest
 from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
 from tests.simulation.auditor import Asked, audit
@@ -194,16 +195,16 @@ _DISTURBED = {"done", "parked", "blocked", "stopped", "fenced", "failed"}
 
 
 def _manifest(asked: Asked, faults: float, cap: int) -> Manifest:
-    source = "tests.simulation.endpoint"
+    here = "tests.simulation.endpoint"
     options = f"seed={asked.seed},error={asked.error},flags={asked.flags},faults={faults}"
     return Manifest(
         run=f"simulated-{asked.seed}",
         maker="0",
-        task=Source(spec=f"{source}:Trail", sha256=""),
+        task=source(plugins.DECOMPOSERS, f"{here}:Trail"),
         parameters={"length": asked.length, "count": asked.count},
-        models=[Source(spec=f"{source}:Endpoint:{options}", sha256="")],
-        voter=f"ahead_by_k:k={asked.k}",
-        red_flags="none",
+        models=[source(plugins.MODELS, f"{here}:Endpoint:{options}")],
+        voter=source(plugins.VOTERS, f"ahead_by_k:k={asked.k}"),
+        red_flags=[],
         seed=asked.seed,
         max_samples=cap,
     )

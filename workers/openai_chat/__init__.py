@@ -245,6 +245,7 @@ def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[li
             model=reply.model,
             request=reply.request,
             logprob=choice.logprob,
+            system=reply.system,
         )
         for seat, (choice, tokens_out), tokens_in in zip(seats, good, ins, strict=False)
     ]

@@ -32,6 +32,7 @@ class Reply:
     choices: tuple[Choice | None, ...]
     """None where the endpoint sent a choice without an answer."""
     model: str | None
+    system: str | None
     request: str | None
     tokens_in: int
     """Prompt tokens of the request; 0 also where the endpoint did not say."""
@@ -58,6 +59,7 @@ def read(content: bytes, request: str | None, latency: float) -> Reply | str:
     return Reply(
         choices,
         _name(body.get("model")),
+        _name(body.get("system_fingerprint")),
         _name(body.get("id")) or _name(request),
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),

@@ -1,0 +1,42 @@
+"""`maker decide`: a person's verdict on a parked step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maker.cli.run import AsJson
+from maker.cli.steps import parse_step
+from maker.errors import UsageError
+from maker.nouns import Json
+
+
+def decide(
+    run: Annotated[Path, typer.Argument(help="The run's directory.")],
+    step: Annotated[str, typer.Argument(help="SEGMENT:INDEX, a parked step.")],
+    answer: Annotated[str, typer.Option(help="As JSON, in the form that `maker steps --json` shows.")],
+    as_json: AsJson = False,
+) -> None:
+    """Decide a parked step of RUN yourself; `maker resume RUN` goes on from it.
+
+    The journal says that the answer is a person's. A command that runs RUN meanwhile stops (exit code 5).
+    """
+    from maker import api
+
+    value = _json(answer)
+    decision = api.decide(run, parse_step(step), value)
+    line = {"event": "decided", "run": str(run), "step": step, "answer": decision.answer, "by": "person"}
+    shown = f"{step}  {json.dumps(decision.answer)}  decided by a person; go on with: maker resume {run}"
+    print(json.dumps(line) if as_json else shown)
+
+
+def _json(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--answer is no JSON ({error}); a text needs quotes of its own: --answer '\"yes\"'"
+        ) from None

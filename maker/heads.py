@@ -1,0 +1,62 @@
+"""The open step of every unfinished segment, as the newest chunk of its lane says; no plug-in is imported.
+
+Invariant: the heads are those that a resume would find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from maker import journal
+from maker.amendment import Amendment
+from maker.records import Record
+from maker.run_directory import RunDirectory
+
+
+@dataclass(slots=True)
+class Head:
+    segment: str
+    index: int = 0
+    drawn: int = 0
+    """Samples of the step."""
+    park: Record | None = None
+    """Why it waits, if it does."""
+    amendment: Amendment | None = None
+
+
+def heads(run: RunDirectory) -> Iterator[tuple[str, Head]]:
+    """(lane, head) of every segment that is under way or parked."""
+    for lane in run.lanes():
+        headers, after = journal.newest(run.lane(lane))
+        if headers:
+            yield from ((lane, head) for head in of(headers[-1], after).values())
+
+
+def of(header: Record, after: Iterable[Record]) -> dict[str, Head]:
+    """By segment, from a lane's newest header and the records after it."""
+    found = {each["segment"]: _stored(each) for each in header["going"]}
+    for record in after:
+        _fold(found, record)
+    return found
+
+
+def _stored(going: Record) -> Head:
+    amendment = Amendment.of(going["amend"]) if going["amend"] else None
+    return Head(going["segment"], going["step"], len(going["samples"]), going["park"], amendment)
+
+
+def _fold(found: dict[str, Head], record: Record) -> None:
+    match record:
+        case {"event": "open", "segment": name}:
+            found[name] = Head(name)
+        case {"kind": "sample", "segment": name, "step": index}:
+            found[name].drawn += index == found[name].index
+        case {"kind": "decision", "segment": name, "step": index}:
+            found[name] = Head(name, index + 1)
+        case {"event": "park", "segment": name}:
+            found[name].park = record
+        case {"event": "amend", "segment": name}:
+            found[name].park, found[name].amendment = None, Amendment.of(record)
+        case {"event": "finish", "segment": name}:
+            del found[name]

@@ -1,0 +1,89 @@
+"""A person's verdict on a parked step, written into its lane as any owner of it writes.
+
+The votes stay as they were; the decision says that it is a person's. Invariant: nothing is written before
+the task has accepted the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maker import canonical, journal, records
+from maker.errors import PluginError, UsageError
+from maker.heads import heads
+from maker.journal import Lane
+from maker.nouns import Decision, Json
+from maker.panel import Panel
+from maker.recovery import Recovery
+from maker.run_directory import RunDirectory
+from maker.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    segment: str
+    index: int
+    answer: Json
+
+
+def decide(
+    run: RunDirectory, task: Task, panel: Panel, verdict: Verdict, settings: dict[str, Json]
+) -> Decision:
+    """Write it; `settings` are what the claim of the run says of this command.
+
+    Raises UsageError when the step is not parked or the task does not take the answer.
+    """
+    lane = parked_in(run, verdict)
+    headers, after = journal.newest(run.lane(lane))
+    before = Recovery(task, panel)
+    before.take(headers[-1], after)
+    _decision(before, task, verdict)
+    command = run.claim(settings)
+    owner = Lane.claim(run.lane(lane), run.manifest().run, command, "step")
+    try:
+        run.check_owner(command)
+        recovery = Recovery(task, panel)
+        recovery.read(owner)
+        decision = _decision(recovery, task, verdict)
+        owner.turn(recovery.ledger.page(recovery.going()))
+        owner.append(records.from_decision(decision))
+        owner.sync()
+    finally:
+        owner.close()
+    return decision
+
+
+def parked_in(run: RunDirectory, verdict: Verdict) -> str:
+    """The lane of a parked step; raises UsageError with what the step is and what to do, if it is not."""
+    segment, at = verdict.segment, f"{verdict.segment}:{verdict.index}"
+    found = next(((lane, head) for lane, head in heads(run) if head.segment == segment), None)
+    if found is None:
+        raise UsageError(
+            f"segment {segment} has finished or not begun, and only a parked step can be decided: see "
+            f"maker steps {run.path} --parked"
+        )
+    lane, head = found
+    if verdict.index < head.index:
+        again = f"maker fork {run.path} --at {at} --run-dir NEW"
+        raise UsageError(f"step {at} is decided; a new run can decide it anew: {again}")
+    if verdict.index > head.index:
+        raise UsageError(f"step {at} is not reached; its segment stands at {segment}:{head.index}")
+    if not head.park:
+        raise UsageError(f"step {at} is open, not parked; go on with it: maker resume {run.path}")
+    return lane
+
+
+def _decision(recovery: Recovery, task: Task, verdict: Verdict) -> Decision:
+    """The ballot as it was when the step was parked, with the person's answer."""
+    parked = recovery.parked(verdict.segment)
+    if parked is None or parked[0].index != verdict.index:
+        raise UsageError(f"step {verdict.segment}:{verdict.index} is not parked any more; look again")
+    step, park = parked
+    try:
+        answer = canonical.plain(verdict.answer)
+        task.advance(step, answer)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"the answer is not JSON that can be written: {error}") from None
+    except PluginError as error:
+        raise UsageError(f"the task does not take this answer: {error}") from None
+    return Decision(step.segment, step.index, park["state"], answer, records.to_tally(park), "person")
