@@ -11,15 +11,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from maker import asked, assembly, compatibility, plugins
+from maker import asked, assembly, compatibility
 from maker import fork as forking
-from maker import replay as replaying
 from maker import verdict as verdicts
-from maker.amendment import Amendment
 from maker.cluster import ray_crew
 from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
@@ -29,17 +26,10 @@ from maker.journal import Durability
 from maker.manifest import Manifest
 from maker.nouns import Decision, Json
 from maker.options import duration
-from maker.panel import Member, Panel
-from maker.replay import Replayed
 from maker.result import RunResult, stored
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
 from maker.verdict import Verdict
-
-OFFLINE = ("task", "voter", "red_flags")
-"""Plug-ins that reading a run takes."""
-ANY = 1 << 30
-"""A cap that no step reaches: a replay has the samples that were drawn, under whatever cap."""
 
 
 def run(
@@ -144,28 +134,6 @@ def resume(
     )
 
 
-def replay(run_dir: str | Path, changed: bool = False) -> Replayed:
-    """Decide a recorded run again from its samples, without a model, and compare to the byte.
-
-    changed: also by plug-ins whose files are not what they were; otherwise IncompatibleResumeError is raised
-    and nothing is imported.
-    """
-    directory = RunDirectory(Path(run_dir))
-    manifest = directory.manifest()
-    now = compatibility.on_disk(manifest, OFFLINE)
-    if not changed:
-        hint = f"maker replay {run_dir} --import decides by the files as they are."
-        compatibility.check(directory.path, manifest, now, hint)
-    panel = _offline_panel(now)
-
-    def amended(amendment: Amendment) -> Panel:
-        source = amendment.voter
-        voter = compatibility.refreshed(plugins.VOTERS, source) if changed else source
-        return replace(panel, voter=assembly.voter(voter))
-
-    return replaying.replay(directory, assembly.task(now), panel, amended)
-
-
 def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
     """Decide the parked step `at` (segment, index) as a person; `resume` goes on from it.
 
@@ -175,19 +143,12 @@ def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
     manifest = directory.manifest()
     verdict = Verdict(*at, answer)
     verdicts.parked_in(directory, verdict)
-    compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, OFFLINE))
+    compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, compatibility.OFFLINE))
     subject = assembly.task(manifest)
     asked_now = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
     compatibility.check(directory.path, manifest, asked_now)
     settings = asked.settings(decide=f"{at[0]}:{at[1]}")
-    return verdicts.decide(directory, subject, _offline_panel(manifest), verdict, settings)
-
-
-def _offline_panel(manifest: Manifest) -> Panel:
-    """For reading a run: no model is made."""
-    members = (Member("recorded", (None, None)),)
-    rules = assembly.red_flags(manifest.red_flags)
-    return Panel(assembly.voter(manifest.voter), members, rules, max_samples=ANY)
+    return verdicts.decide(directory, subject, assembly.offline_panel(manifest), verdict, settings)
 
 
 def fork(

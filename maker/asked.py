@@ -46,7 +46,7 @@ def manifest(
         parameters=subject.typed(params),
         models=[source(plugins.MODELS, _spec(each)) for each in models],
         voter=source(plugins.VOTERS, rule),
-        red_flags=[source(plugins.RED_FLAGS, name) for name in _rules(red_flags)],
+        red_flags=rules(red_flags),
         seed=seed,
         max_samples=max_samples,
     )
@@ -87,8 +87,10 @@ def _source(found: plugins.Plugin) -> Source:
     return Source(spec=found.spec, sha256=found.sha256, defined=found.defined)
 
 
-def _rules(red_flags: str) -> list[str]:
-    return [] if red_flags == "none" else [name.strip() for name in red_flags.split("|")]
+def rules(red_flags: str) -> list[Source]:
+    """`truncated|too_long:tokens=700`, or `none`."""
+    names = [] if red_flags == "none" else red_flags.split("|")
+    return [source(plugins.RED_FLAGS, name.strip()) for name in names]
 
 
 def first_prompt(subject: Task) -> str:

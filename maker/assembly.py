@@ -21,6 +21,9 @@ from maker.plugins import Plugin
 from maker.task import Task
 from maker.voter import Voter
 
+ANY = 1 << 30
+"""A cap that no step reaches."""
+
 
 def task(manifest: Manifest) -> Task:
     plugin = _plugin(plugins.DECOMPOSERS, manifest.task)
@@ -38,6 +41,12 @@ def models(manifest: Manifest, subject: Task, options: Mapping[str, str]) -> dic
 def panel(manifest: Manifest, models: Mapping[str, Model]) -> Panel:
     flags = red_flags(manifest.red_flags)
     return Panel(voter(manifest.voter), _members(models), flags, manifest.max_samples, manifest.seed)
+
+
+def offline_panel(manifest: Manifest) -> Panel:
+    """For deciding again what is recorded: no model is made, and there are the samples that there are."""
+    members = (Member("recorded", (None, None)),)
+    return Panel(voter(manifest.voter), members, red_flags(manifest.red_flags), max_samples=ANY)
 
 
 def voter(source: Source) -> Voter:

@@ -18,6 +18,8 @@ from maker.nouns import Json
 
 TASK = frozenset({"task", "parameters", "prompt"})
 """Fields of the fingerprint in which a fork may not differ either."""
+OFFLINE = ("task", "voter", "red_flags")
+"""Plug-ins that deciding a recorded run again takes."""
 WIDTH = 48
 """Characters that a value is shown with at most."""
 NOTHING = "(none)"

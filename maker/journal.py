@@ -239,7 +239,7 @@ def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event"))
 
 def newest(folder: Path) -> tuple[list[Record], list[Record]]:
     """(every header, the records of the newest chunk): what there is to know without reading the history."""
-    counted = _counted(folder)
+    counted = parts(folder)
     if not counted:
         return [], []
     chunk, end, _ = counted[-1]
@@ -249,7 +249,7 @@ def newest(folder: Path) -> tuple[list[Record], list[Record]]:
 def scan(folder: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, int, bytes]]:
     """(chunk, byte offset, line) of the records of these kinds, checked but not parsed."""
     wanted = tuple(b'{"kind":"%b"' % kind.encode() for kind in kinds)
-    for chunk, end, _ in _counted(folder):
+    for chunk, end, _ in parts(folder):
         for offset, line in chunks.lines(chunk, end):
             if line.startswith(wanted):
                 yield chunk, offset, line
@@ -260,7 +260,7 @@ def verify(folder: Path) -> int:
 
     Raises JournalDamagedError at the first thing that does not check out.
     """
-    counted = _counted(folder)
+    counted = parts(folder)
     for (chunk, end, _), (_, _, after) in pairwise(counted):
         if chunks.digest(chunk, end) != after["before"]["sha256"]:
             raise JournalDamagedError(f"{chunk}: does not match its digest in the next chunk's header")
@@ -270,7 +270,7 @@ def verify(folder: Path) -> int:
     return len(counted)
 
 
-def _counted(folder: Path) -> list[tuple[Path, int, Record]]:
+def parts(folder: Path) -> list[tuple[Path, int, Record]]:
     """(chunk, bytes of it that count, header): as the next header says, the last up to its last whole line.
 
     Left out are a chunk that was torn in its header and one that an owner began after it was overtaken.
@@ -302,7 +302,7 @@ def _sealed(folder: Path, mine: Epoch, disk: Disk) -> tuple[list[tuple[Path, int
     Raises FencedError when a newer owner has begun a chunk: that one must stay open.
     """
     while True:
-        counted, cut = _counted(folder), 0
+        counted, cut = parts(folder), 0
         if counted and (newest := tuple(counted[-1][2]["epoch"])) > mine:
             raise _overtaken(folder, newest, mine)
         if counted and not chunks.is_sealed(counted[-1][0]):
@@ -310,7 +310,7 @@ def _sealed(folder: Path, mine: Epoch, disk: Disk) -> tuple[list[tuple[Path, int
                 cut = counted[-1][0].stat().st_size - counted[-1][1]
         open_ones = [(chunk, end) for chunk, end, _ in counted if not chunks.is_sealed(chunk)]
         if all(chunks.seal(chunk, end, disk) for chunk, end in open_ones):
-            return _counted(folder) if open_ones else counted, cut
+            return parts(folder) if open_ones else counted, cut
 
 
 def _follow(found: int, stated: int, chunk: Path) -> None:

@@ -1,51 +1,76 @@
-"""What another voter would have decided from the same samples, step by step, each from its recorded state.
+"""What another voter, or other red flags, would have made of the same samples, step by step.
 
-A step's recorded draws are counted in their order until the other voter decides: earlier than the
-recorded run it saves samples, later it would have needed more than there are. Nothing is asked or written,
-and no plug-in but the voter runs: votes and flags are taken as recorded. What a person decided is left out.
+Each step stands by itself, from its recorded state. Its recorded draws are counted in their order until the
+other voter decides: earlier than the recorded run it saves samples, later it would have needed more than
+there are. Nothing is asked or written. With the recorded flags no plug-in runs but the voter: votes and
+flags are taken as recorded. With others the task's plug-in runs too: it gives the states, and reads a text
+that was flagged once and is not any more. What a person decided is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from maker.ballot import Ballot
+from maker.chapters import EVERY_STEP, Selection
+from maker.flags import Rule
 from maker.guard import guarded
-from maker.records import Record
+from maker.nouns import RedFlag, Sample, Step
+from maker.records import Record, to_sample
+from maker.retrace import Retraced, retrace
 from maker.run_directory import RunDirectory
 from maker.steps import in_order
+from maker.task import Task
 from maker.voter import Decided, Voter
 
-
-@dataclass(slots=True)
-class WhatIf:
-    """What would have been different."""
-
-    steps: int = 0
-    samples: int = 0
-    """As drawn at decided steps."""
-    saved: int = 0
-    """Samples that the other voter would not have drawn."""
-    changed: list[str] = field(default_factory=list)
-    """`SEGMENT:INDEX` of each step with another winner."""
-    undecided: list[str] = field(default_factory=list)
-    """`SEGMENT:INDEX` of each step that would have needed more samples than were drawn."""
-    missing: int = 0
-    """How many more at least, all these steps together."""
+Read = tuple[int, str | None]
+"""A draw and the key of its vote, None when it is flagged."""
 
 
-def what_if(run: RunDirectory, voter: Voter) -> WhatIf:
-    found = WhatIf()
-    for record in in_order(run):
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A step as it was decided, and as it would have been."""
+
+    recorded: Record
+    winner: str | None
+    """The key; None while undecided."""
+    votes: dict[str, int]
+    """By key, most first, when it was decided or the samples were used up."""
+    samples: int
+    """As drawn."""
+    used: int
+    """Of them, by the other voter."""
+    missing: int
+    """How many more it would have needed at least."""
+    flagged: int
+    """Of those used."""
+
+    @property
+    def changed(self) -> bool:
+        """Another winner, or none."""
+        won = self.recorded["votes"][0]["key"] if self.recorded["votes"] else None
+        return self.winner is None or self.winner != won
+
+
+def what_if(run: RunDirectory, voter: Voter, selection: Selection = EVERY_STEP) -> Iterator[Outcome]:
+    """With the recorded flags; segments by id, steps by index."""
+    for record in in_order(run, selection):
         if record["kind"] == "decision" and "by" not in record:
-            _try(record, voter, found)
-    return found
+            yield _counted(record, sorted(_recorded(record).items()), voter)
 
 
-def _try(record: Record, voter: Voter, found: WhatIf) -> None:
-    place = f"{record['segment']}:{record['step']}"
-    draws = sorted(_draws(record))
+def reflagged(
+    run: RunDirectory, voter: Voter, rules: Rule, task: Task, selection: Selection = EVERY_STEP
+) -> Iterator[Outcome]:
+    """With other red-flag rules; in the order of the records of each lane."""
+    for step in retrace(run, task, selection):
+        if step.verdict is not None and step.decided and "by" not in step.verdict:
+            yield _counted(step.verdict, list(_read(step, step.verdict, rules, task)), voter)
+
+
+def _counted(record: Record, draws: Iterable[Read], voter: Voter) -> Outcome:
+    draws = list(draws)
     ballot, used = Ballot(len(draws)), 0
     verdict = guarded("the voter", None, voter.decide, ballot)
     for draw, key in draws:
@@ -58,19 +83,32 @@ def _try(record: Record, voter: Voter, found: WhatIf) -> None:
         else:
             ballot.vote(draw, key, None)
         verdict = guarded("the voter", None, voter.decide, ballot)
-    found.steps += 1
-    found.samples += len(draws)
-    found.saved += len(draws) - used
-    if not isinstance(verdict, Decided):
-        found.undecided.append(place)
-        found.missing += verdict.votes
-    elif verdict.key != record["votes"][0]["key"]:
-        found.changed.append(place)
+    votes = {key: count for count, key in ballot.standings()}
+    winner, missing = (verdict.key, 0) if isinstance(verdict, Decided) else (None, verdict.votes)
+    return Outcome(record, winner, votes, len(draws), used, missing, ballot.flagged)
 
 
-def _draws(record: Record) -> Iterator[tuple[int, str | None]]:
-    """(draw, key of its vote, or None for a flag)."""
-    for votes in record["votes"]:
-        yield from ((draw, votes["key"]) for draw in votes["draws"])
-    for flags in record["flags"]:
-        yield from ((draw, None) for draw in flags["draws"])
+def _recorded(record: Record) -> dict[int, str | None]:
+    """Every draw that counted, as it counted."""
+    votes = {draw: each["key"] for each in record["votes"] for draw in each["draws"]}
+    return {**votes, **{draw: None for each in record["flags"] for draw in each["draws"]}}
+
+
+def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> Iterator[Read]:
+    """The step's draws under other rules."""
+    recorded = _recorded(record)
+    drawn = {each["draw"]: to_sample(each).sample for each in step.samples}
+    for draw in sorted(recorded.keys() & drawn.keys()):
+        sample = drawn[draw]
+        if guarded("a red-flag rule", step.step, rules, sample) is not None:
+            yield draw, None
+        else:
+            key = recorded[draw]
+            yield draw, _parsed(step.step, sample, task) if key is None else key
+
+
+def _parsed(step: Step, sample: Sample, task: Task) -> str | None:
+    try:
+        return task.read(step, sample.text)[0]
+    except RedFlag:
+        return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from maker import chunks
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.nouns import Json, Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 from maker.panel import Member, Panel
+from maker.records import Record
 from maker.task import Task
 from maker.voter import Voter
 from maker.voters import AheadByK, Truncated
@@ -82,3 +84,17 @@ def drive(chain: Chain, say: Callable[[Step, Seat], str]) -> list[Wish]:
                     return [*out, wish]
         step, seat = waiting.pop(0)
         wishes = chain.receive(sample(seat, say(step, seat)))
+
+
+def lines_of(chunk: Path) -> list[Record]:
+    """A chunk's header and records."""
+    return [chunks.decode(chunk, *each) for each in chunks.lines(chunk)]
+
+
+def forge(chunk: Path, content: Iterable[Record]) -> None:
+    """Write an open chunk anew, with checksums that fit."""
+    crc, forged = 0, b""
+    for record in content:
+        line, crc = chunks.encode(record, crc)
+        forged += line
+    chunk.write_bytes(forged)

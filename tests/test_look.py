@@ -1,18 +1,22 @@
-"""Looking at a run: status from its headers, steps by filter, a step's samples, checks, an offline replay."""
+"""Looking at a run: status from its headers, steps by filter, a step's samples and prompt."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from maker import api, chunks, journal, summary
+from maker import api, chapters, chunks, journal, records, steps, summary
+from maker.chapters import Chapter, Selection
 from maker.decomposers.hanoi import Hanoi
 from maker.errors import IncompatibleResumeError
+from maker.nouns import Step
 from maker.run_directory import RunDirectory
 from tests.conftest import Maker
+from tests.support import forge, lines_of
 from tests.test_cli import TORN
 
 NOISY = "sim:error=0.05,flags=0.05"
@@ -41,85 +45,111 @@ def test_status_and_ls_say_what_the_result_said(maker: Maker, run: Path) -> None
 
 
 def test_steps_can_be_narrowed_down(maker: Maker, run: Path) -> None:
-    steps = maker("steps", run, "--json").events
+    listed = maker("steps", run, "--json").events
     contested = maker("steps", run, "--json", "--contested").events
     flagged = maker("steps", run, "--json", "--flagged").events
-    assert contested == [step for step in steps if len(step["votes"]) > 1] != []
-    assert flagged == [step for step in steps if step["flags"]] != []
+    assert contested == [step for step in listed if len(step["votes"]) > 1] != []
+    assert flagged == [step for step in listed if step["flags"]] != []
     both = maker("steps", run, "--json", "--flagged", "--contested", "--range", "10:40").events
     assert both == [step for step in contested if step in flagged and 10 <= step["index"] < 40]
     assert maker("steps", run, "--range", "ten").code == 2
+
+
+def test_a_filter_reads_only_chunks_that_headers_do_not_rule_out(run: Path) -> None:
+    directory = RunDirectory(run)
+    for sorts in (("contested",), ("flagged",), ("contested", "flagged")):
+        selection, read = Selection(sorts=sorts), 0
+        for lane in directory.lanes():
+            found = chapters.of(directory.lane(lane))
+            kept = [chapter for chapter in found if selection.reads(chapter)]
+            read += len(kept)
+            for chapter in found:
+                assert chapter in kept or not any(map(selection.takes, chapter.records("decision")))
+        assert 0 < read < sum(len(chapters.of(directory.lane(lane))) for lane in directory.lanes())
+
+
+def places(chapter: Chapter) -> set[tuple[str, int]]:
+    """Steps that a chunk holds records of."""
+    return {(record["segment"], record["step"]) for record in chapter.records("sample", "decision")}
+
+
+def test_headers_tell_which_chunks_hold_records_of_a_step(run: Path) -> None:
+    for lane in RunDirectory(run).lanes():
+        found = chapters.of(RunDirectory(run).lane(lane))
+        held = [
+            {(r["segment"], r["step"]) for r in chapter.records("sample", "decision")} for chapter in found
+        ]
+        for place in set[tuple[str, int]]().union(*held):
+            touched = [chapter.may_touch(*place) for chapter in found]
+            assert all(may for may, here in zip(touched, held, strict=True) if place in here)
+            assert sum(touched) <= 3 < len(found), place
+
+
+def test_the_slowest_steps_come_first(maker: Maker) -> None:
+    words = ("run", "hanoi", "-T", "disks=5", "-T", "waypoints=2", "--run-dir", "r")
+    maker(*words, "--model", "sim:error=0.1,latency=1ms,sigma=1.0")
+    seconds, samples = Counter[str](), Counter[str]()
+    for record in RunDirectory(maker.folder / "r").records(("sample",)):
+        place = f"{record['segment']}:{record['step']}"
+        seconds[place] += record["latency"]
+        samples[place] += 1
+    listed = maker("steps", "r", "--slow", "--json").events
+    assert len(listed) == 20
+    told = {f"{step['segment']}:{step['index']}": step for step in listed}
+    assert list(told) == [place for place, _ in seconds.most_common(20)]
+    for place, step in told.items():
+        assert (step["seconds"], step["samples"]) == (pytest.approx(seconds[place]), samples[place])
+    assert [
+        step | {"seconds": 0} for step in maker("steps", "r", "--slow", "--json", "--limit", 3).events
+    ] == [step | {"seconds": 0} for step in listed[:3]]
+    assert len(maker("steps", "r", "--json", "--limit", 7).events) == 7
+    assert f"{listed[0]['samples']} samples" in maker("steps", "r", "--slow").out.splitlines()[0]
 
 
 def test_show_tells_what_became_of_every_sample(maker: Maker, run: Path) -> None:
     step = next(
         step for step in maker("steps", run, "--json").events if step["flags"] and len(step["votes"]) > 1
     )
-    *shown, prompt, decision = maker("show", run, f"{step['segment']}:{step['index']}").events
-    samples = [record for record in shown if record["kind"] == "sample"]
+    place = f"{step['segment']}:{step['index']}"
+    prompt, *samples, decision = maker("show", run, place, "--json").events
     assert len(samples) == step["samples"]
     assert sum(sample["became"] == "flag malformed" for sample in samples) == step["flags"]["malformed"]
     assert sum(sample["became"].startswith("vote ") for sample in samples) == sum(step["votes"].values())
     assert decision["answer"] == step["answer"]
     assert "current_state" in prompt["messages"][-1]["content"], "what was asked at a contested step"
+    text = maker("show", run, place).out
+    assert text.count("flag malformed") == step["flags"]["malformed"]
+    assert json.dumps(samples[0]["text"]) in text
     assert maker("show", run, "9:9").code == 2
     assert maker("show", run, "nine").code == 2
 
 
-def test_verify_finds_a_changed_byte(maker: Maker, run: Path) -> None:
-    assert maker("verify", run, "--json").events[0]["chunks"] > 10
-    chunk = chunks.of(RunDirectory(run).lane("0000"))[1]
-    data = bytearray(chunk.read_bytes())
-    data[len(data) // 2] ^= 1
-    chunk.write_bytes(data)
-    assert maker("verify", run).code == 6
+def test_a_prompt_that_is_not_on_record_is_rendered_again_when_asked_for(maker: Maker, run: Path) -> None:
+    subject = Hanoi(disks=8, waypoints=3)
+    first = {segment.id: segment.state for segment in subject.segments()}
+    answers = [answer for name, _, answer in steps.decided(RunDirectory(run)) if name == "1"]
+    for index in (0, 1, 40, 84):
+        state = first["1"] if index == 0 else subject.advance(None, answers[index - 1])  # type: ignore[arg-type]
+        prompt = subject.prompt(Step("1", index, state))
+        assert prompt is not None
+        shown = maker("show", run, f"1:{index}", "--import", "--json").events
+        assert [message["content"] for message in shown[0]["messages"]] == [
+            message.content for message in prompt.messages
+        ], index
+    assert json.dumps(prompt.messages[1].content) in maker("show", run, "1:84", "--import").out
 
 
-def test_a_replay_decides_the_same_to_the_byte(maker: Maker, run: Path) -> None:
-    ended = maker("replay", run, "--json")
-    assert ended.code == 0
-    assert ended.events == [{"event": "replayed", "steps": 255, "different": [], "by_person": []}]
-
-
-def test_a_replay_finds_a_decision_that_the_samples_do_not_give(maker: Maker, run: Path) -> None:
-    lane = RunDirectory(run).lane("0000")
-    chunk = chunks.of(lane)[-1]
-    records = [chunks.decode(chunk, *each) for each in chunks.lines(chunk)]
-    step = next(record for record in records if record["kind"] == "decision")
-    step["votes"][0]["draws"] = [90, 91, 92, 93]
-    crc, forged = 0, b""
-    for record in records:
-        line, crc = chunks.encode(record, crc)
-        forged += line
-    chunk.write_bytes(forged)
-    ended = maker("replay", run, "--json")
-    assert ended.code == 1
-    assert ended.events[0]["different"] == [f"{step['segment']}:{step['step']}"]
-
-
-def test_another_k_on_the_same_samples_says_what_it_would_have_saved_or_missed(
-    maker: Maker, run: Path
-) -> None:
-    steps = maker("steps", run, "--json").events
-    [same] = maker("replay", run, "--k", 4, "--json").events
-    assert (same["saved"], same["changed"], same["undecided"], same["steps"]) == (0, [], [], 255)
-    [fewer] = maker("replay", run, "--k", 3, "--json").events
-    assert fewer["undecided"] == fewer["changed"] == []
-    assert 255 <= fewer["saved"] < fewer["samples"]
-    [more] = maker("replay", run, "--voter", "ahead_by_k:k=6", "--json").events
-    assert (len(more["undecided"]), more["missing"]) == (255, 2 * 255)
-    [first] = maker("replay", run, "--k", 1, "--json").events
-    firsts = [step for step in steps if first_vote(run, step) != next(iter(step["votes"]))]
-    assert first["changed"] == [f"{step['segment']}:{step['index']}" for step in firsts] != []
-
-
-def first_vote(run: Path, step: dict) -> str:
-    """The key of the step's first valid draw, from its record."""
-    for lane in RunDirectory(run).lanes():
-        for record in journal.read(RunDirectory(run).lane(lane), ("decision",)):
-            if (record["segment"], record["step"]) == (step["segment"], step["index"]):
-                return min(record["votes"], key=lambda votes: min(votes["draws"]))["key"]
-    raise AssertionError
+def test_a_prompt_on_record_is_shown_without_the_plugin(maker: Maker, run: Path) -> None:
+    chunk = chunks.of(RunDirectory(run).lane("0000"))[-1]
+    content = lines_of(chunk)
+    step = next(record for record in content if record["kind"] == "decision")
+    place = {"segment": step["segment"], "step": step["step"], "state": step["state"]}
+    messages = [{"role": "user", "content": "asked \x1b]0;x"}]
+    prompt = records.event("prompt", **place, messages=messages, max_tokens=None, stop=[])
+    forge(chunk, [*content[:-1], prompt, content[-1]])
+    shown = maker("show", run, f"{step['segment']}:{step['step']}")
+    assert shown.out.splitlines()[:2] == ["prompt", r'  user  "asked \u001b]0;x"']
+    assert len(shown.out.splitlines()) > 5
 
 
 def test_resume_goes_on_by_the_manifest_alone(maker: Maker) -> None:
@@ -160,7 +190,10 @@ def test_reading_a_run_imports_no_plugin(maker: Maker) -> None:
     (maker.folder / "torn.py").write_text(TORN)
     maker("run", "torn.py:Torn", "--model", "torn.py:Even", "--run-dir", "r", "--max-samples", 8)
     (maker.folder / "torn.py").write_text("raise SystemExit('imported')\n")
-    for words in (("status", "r"), ("steps", "r"), ("show", "r", "b:2"), ("verify", "r"), ("ls", ".")):
+    for words in (
+        *(("status", "r"), ("steps", "r"), ("steps", "r", "--slow"), ("steps", "r", "--parked")),
+        *(("show", "r", "b:2"), ("verify", "r"), ("ls", "."), ("export", "r", "--csv", "out")),
+    ):
         ended = maker(*words)
         assert ended.code == 0, ended.err
 

@@ -20,7 +20,7 @@ from maker.engine import Engine
 from maker.errors import JournalDamagedError
 from maker.journal import Lane
 from maker.model import Request
-from maker.nouns import Sample, Segment
+from maker.nouns import Decision, Parked, Sample, Segment, Tally
 from maker.records import Record
 from maker.recovery import Recovery
 from maker.voters import AheadByK
@@ -245,3 +245,13 @@ def test_what_an_overtaken_owner_began_is_left_out_even_if_it_comes_between(lane
     newer.turn(page)
     newer.close()
     assert finish(lane) == expected
+
+
+def test_a_step_that_was_parked_and_then_decided_is_parked_no_more() -> None:
+    recovery = Recovery(task(LENGTH, SEGMENTS), panel(AheadByK(2), 60))
+    chain = Chain(recovery.task, recovery.panel, Segment("s0", []))
+    recovery.fold(records.from_segment(Segment("s0", [])))
+    recovery.fold(records.from_parked(Parked("s0", 0, chain.state, "undecided", Tally((), ()))))
+    assert [each["park"]["step"] for each in recovery.going()] == [0]
+    recovery.fold(records.from_decision(Decision("s0", 0, chain.state, "a", Tally((), ()))))
+    assert [(each["step"], each["park"]) for each in recovery.going()] == [(1, None)]

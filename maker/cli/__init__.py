@@ -10,8 +10,8 @@ import sys
 
 import typer
 
-from maker.cli import decide, doctor, look, models, run, steps
-from maker.errors import MakerError
+from maker.cli import decide, doctor, export, fork, look, models, replay, run, show, steps
+from maker.errors import MakerError, inert
 
 app = typer.Typer(
     name="maker",
@@ -26,10 +26,11 @@ app.command("resume")(run.resume)
 app.command("ls")(look.ls)
 app.command("decide")(decide.decide)
 app.command("status")(look.status)
-app.command("show")(look.show)
+app.command("show")(show.show)
 app.command("verify")(look.verify)
-app.command("replay")(look.replay)
-app.command("fork")(look.fork)
+app.command("replay")(replay.replay)
+app.command("export")(export.export)
+app.command("fork")(fork.fork)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 
@@ -39,7 +40,8 @@ def main() -> None:
     try:
         app()
     except MakerError as error:
-        print(f"maker: {error}", file=sys.stderr)
+        lines = (inert(line, 2000) for line in str(error).split("\n"))
+        print("maker: " + "\n".join(lines), file=sys.stderr)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("maker."):

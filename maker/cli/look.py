@@ -1,4 +1,4 @@
-"""`maker ls`, `status`, `show`, `verify`, `replay`, `fork`: what a run is, was, and could have been."""
+"""`maker ls`, `status`, `verify`: which runs there are, where one is, whether it is sound."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 
-from maker import chunks, journal, plugins, records, summary, whatif
+from maker import soundness, summary
 from maker.cli.run import AsJson
-from maker.cli.steps import parse_step
-from maker.errors import UsageError
+from maker.errors import inert
 from maker.nouns import Json
 from maker.run_directory import RunDirectory
-from maker.voter import Voter
 
 Run = Annotated[Path, typer.Argument(help="The run's directory.")]
 
@@ -28,7 +26,8 @@ def ls(
     """List the runs in a folder, the oldest first."""
     for path in sorted(folder.glob("*/manifest.json")):
         shown = _status(RunDirectory(path.parent))
-        line = f"{shown['status']:10}  {shown['steps']:>9,} steps  {shown['task']}  {shown['run']}"
+        task, where = inert(shown["task"]), inert(shown["run"])
+        line = f"{inert(shown['status']):10}  {shown['steps']:>9,} steps  {task}  {where}"
         print(json.dumps(shown) if as_json else line)
 
 
@@ -41,7 +40,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
         return
     for name, value in shown.items():
         name = "decided by a person" if name == "by_person" else name
-        print(f"{name:>19}  {value if isinstance(value, str | int) else json.dumps(value)}")
+        print(f"{name:>19}  {inert(value, 1000) if isinstance(value, str | int) else json.dumps(value)}")
 
 
 def _status(run: RunDirectory) -> dict[str, Json]:
@@ -62,119 +61,41 @@ def _status(run: RunDirectory) -> dict[str, Json]:
     }
 
 
-def show(
-    run: Run, step: Annotated[str, typer.Argument(help="SEGMENT:INDEX")], as_json: AsJson = False
-) -> None:
-    """Every sample of a step with its seat, its vote or flag; model text is shown escaped."""
-    directory = RunDirectory(run)
-    directory.manifest()
-    name, index = parse_step(step)
-    shown = list(_step(directory, name, index))
-    if not shown:
-        raise UsageError(f"{run} has no record of step {step}")
-    for line in shown:
-        print(json.dumps(line))
-
-
-def _step(run: RunDirectory, name: str, index: int) -> list[dict[str, Json]]:
-    """The step's samples, each with what became of it, then its decision or park."""
-    mark = f'"segment":"{name}","step":{index},'.encode()
-    for lane in run.lanes():
-        found: list[records.Record] = []
-        for chunk, offset, line in journal.scan(run.lane(lane), ("sample", "decision", "event")):
-            if mark in line[:200]:
-                found.append(chunks.decode(chunk, offset, line))
-        if found:
-            return _fates(found)
-    return []
-
-
-def _fates(found: list[records.Record]) -> list[dict[str, Json]]:
-    """Samples, then what was asked, by which panel instead of the run's, and what came of it."""
-    verdicts = [record for record in found if "votes" in record]
-    prompts, amends = ([each for each in found if each.get("event") == name] for name in ("prompt", "amend"))
-    last = verdicts[-1] if verdicts else {"votes": [], "flags": []}
-    fate = {draw: f"vote {votes['key']}" for votes in last["votes"] for draw in votes["draws"]}
-    fate |= {draw: f"flag {flags['reason']}" for flags in last["flags"] for draw in flags["draws"]}
-    samples = [record for record in found if record["kind"] == "sample"]
-    open_or_late = "surplus" if verdicts else "open"
-    fated = [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples]
-    return [*fated, *prompts[-1:], *amends, *verdicts[-1:]]
-
-
-def fork(
+def verify(
     run: Run,
-    at: Annotated[str, typer.Option(help="SEGMENT:INDEX: the first step that is decided anew.")],
-    run_dir: Annotated[Path, typer.Option(help="The new run's directory.")],
-    model: Annotated[list[str] | None, typer.Option(help="Other models.")] = None,
-    k: Annotated[int | None, typer.Option("--k", "-k", help="Another lead.")] = None,
-    voter: Annotated[str | None, typer.Option(help="Another rule.")] = None,
-    red_flags: Annotated[str | None, typer.Option(help="Other rules.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
-    from maker import api
-
-    rule = _rule(k, voter)
-    copied = api.fork(run, parse_step(at), run_dir, model=model, voter=rule, red_flags=red_flags, seed=seed)
-    line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
-    print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")
-
-
-def _rule(k: int | None, voter: str | None) -> str | None:
-    """The voter that --k or --voter names, if either is given."""
-    if k is not None and voter is not None:
-        raise UsageError("give --k or --voter, not both")
-    return voter if k is None else f"ahead_by_k:k={k}"
-
-
-def _show_what_if(found: whatif.WhatIf, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"event": "what_if", **asdict(found)}))
-        return
-    print(f"{found.steps:,} steps, {found.samples:,} samples: {found.saved:,} would have been saved")
-    print(f"{len(found.changed):,} other winners: {', '.join(found.changed[:20])}")
-    print(f"{len(found.undecided):,} undecided, at least {found.missing:,} samples missing")
-
-
-def verify(run: Run, as_json: AsJson = False) -> None:
-    """Check every line's checksum and every chunk's digest."""
-    directory = RunDirectory(run)
-    directory.manifest()
-    checked = {lane: journal.verify(directory.lane(lane)) for lane in directory.lanes()}
-    line = {"event": "verified", "run": str(run), "lanes": len(checked), "chunks": sum(checked.values())}
-    print(json.dumps(line) if as_json else f"{line['chunks']} chunks of {line['lanes']} lanes check out")
-
-
-def replay(
-    run: Run,
-    k: Annotated[int | None, typer.Option("--k", "-k", help="What if the lead had been this?")] = None,
-    voter: Annotated[str | None, typer.Option(help="What if this rule had decided?")] = None,
-    changed: Annotated[
-        bool, typer.Option("--import", help="Import plug-ins although their files have changed since.")
+    task: Annotated[
+        bool, typer.Option("--task", help="Also let its task stitch and judge it: imports the plug-in.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide the run again from its recorded samples, offline; exit code 1 if a decision differs.
+    """Check RUN: bytes and digests, the order of steps, every vote's sample, what headers say.
 
-    With --k or --voter: what that would have decided, and the samples it would have saved or missed.
+    Exit code 6 names the place of the first thing that does not check out; with --task, 1 if it says no.
     """
-    from maker import api
-
-    if (rule := _rule(k, voter)) is not None:
-        other: Voter = plugins.find(plugins.VOTERS, rule).make()
-        _show_what_if(whatif.what_if(RunDirectory(run), other), as_json)
-        return
-    found = api.replay(run, changed)
-    voted = found.steps - len(found.by_person)
-    same = voted - len(found.different)
+    directory = RunDirectory(run)
+    directory.manifest()
+    checked = asdict(soundness.check(directory))
     if as_json:
-        print(json.dumps({"event": "replayed", **asdict(found)}))
+        print(json.dumps({"event": "verified", "run": str(run), **checked}))
     else:
-        print(f"{same:,} of {voted:,} decisions are byte-identical")
-        for step in found.by_person:
-            print(f"  decided by a person: {step}")
-        for step in found.different[:20]:
-            print(f"  differs: {step}")
-    sys.exit(1 if found.different else 0)
+        print(", ".join(f"{count:,} {what}" for what, count in checked.items()) + ": all check out")
+    if task:
+        _judge(run, as_json)
+
+
+def _judge(run: Path, as_json: bool) -> None:
+    from maker import review
+
+    found = review.judge(run)
+    good = found.verdict is True or found.verdict is None
+    where = f" at step {found.last}" if found.last else ""
+    reason = None if good else inert(found.verdict or "the task says no", 1000) + where
+    if as_json:
+        verified = None if found.verdict is None else good
+        line = {"event": "judged", "verified": verified, "step": None if good else found.last}
+        print(json.dumps({**line, "reason": reason, "result": found.result}))
+    elif found.verdict is None:
+        print("the segments fit together; the task has no judge")
+    else:
+        print("the task says yes" if good else f"not verified: {reason}")
+    sys.exit(0 if good else 1)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maker.errors import UsageError
+from maker import steps as stepping
+from maker.chapters import Selection
+from maker.cli import shown
+from maker.errors import UsageError, inert
 from maker.nouns import Json
 from maker.records import Record
 from maker.run_directory import RunDirectory
-from maker.steps import in_order
+
+Range = Annotated[
+    str | None, typer.Option("--range", metavar="A:B", help="Indices A to B - 1 of each segment.")
+]
+SLOWEST = 20
+"""Steps that --slow lists unless told otherwise."""
 
 
 def steps(
@@ -22,21 +32,20 @@ def steps(
     contested: Annotated[bool, typer.Option("--contested", help="With votes for several answers.")] = False,
     flagged: Annotated[bool, typer.Option("--flagged", help="With red flags.")] = False,
     parked: Annotated[bool, typer.Option("--parked", help="That wait.")] = False,
-    between: Annotated[
-        str | None, typer.Option("--range", metavar="A:B", help="Indices A to B - 1 of each segment.")
-    ] = None,
+    between: Range = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="The slowest first: by the seconds of all samples of a step.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(help="So many at most (20 with --slow).", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a step.")] = False,
 ) -> None:
     """List the steps of RUN, or those that all given filters let through; its plug-ins are not imported."""
     directory = RunDirectory(run)
     directory.manifest()
-    first, end = _bounds(between)
-    for record in in_order(directory):
-        shown = _step(record)
-        wanted = (not contested or len(shown["votes"]) > 1) and (not flagged or shown["flags"])
-        if not wanted or (parked and shown["status"] != "parked") or not first <= shown["index"] < end:
-            continue
-        sys.stdout.write((json.dumps(shown) if as_json else _line(shown)) + "\n")
+    sorts = [name for name, given in (("contested", contested), ("flagged", flagged)) if given]
+    found = _found(directory, selected(between, *sorts), parked, (limit or SLOWEST) if slow else None)
+    for line in islice(found, limit):
+        sys.stdout.write((json.dumps(line) if as_json else _line(line)) + "\n")
     sys.stdout.flush()
 
 
@@ -48,19 +57,32 @@ def parse_step(text: str) -> tuple[str, int]:
     return segment, int(index)
 
 
-def _bounds(text: str | None) -> tuple[int, float]:
-    if text is None:
-        return 0, math.inf
-    first, colon, end = text.partition(":")
+def selected(between: str | None, *sorts: str) -> Selection:
+    """The steps that --range and filters name."""
+    if between is None:
+        return Selection(sorts=sorts)
+    first, colon, end = between.partition(":")
     if not colon or not all(part == "" or part.isdecimal() for part in (first, end)):
-        raise UsageError(f"--range {text}: expected A:B, such as 100:200")
-    return int(first or 0), int(end) if end else math.inf
+        raise UsageError(f"--range {between}: expected A:B, such as 100:200")
+    return Selection(first=int(first or 0), end=int(end) if end else math.inf, sorts=sorts)
+
+
+def _found(
+    run: RunDirectory, selection: Selection, parked: bool, slowest: int | None
+) -> Iterator[dict[str, Json]]:
+    if slowest is not None and not parked:
+        for seconds, record in stepping.longest(run, slowest, selection):
+            yield _step(record) | {"seconds": round(seconds, 6)}
+        return
+    records: Iterable[Record] = (
+        stepping.parked(run, selection) if parked else stepping.in_order(run, selection)
+    )
+    yield from map(_step, records)
 
 
 def _step(record: Record) -> dict[str, Json]:
     decided = record["kind"] == "decision"
-    votes = {votes["key"]: len(votes["draws"]) for votes in record["votes"]}
-    flags = {flags["reason"]: len(flags["draws"]) for flags in record["flags"]}
+    votes, flags = shown.votes(record), shown.flags(record)
     return {
         "segment": record["segment"],
         "index": record["step"],
@@ -76,8 +98,9 @@ def _line(step: dict[str, Json]) -> str:
     """One line for people; JSON escapes make any model text inert."""
     votes = "-".join(str(count) for count in step["votes"].values()) or "0"
     flags = f"  flags {json.dumps(step['flags'])}" if step["flags"] else ""
+    took = f"  {step['seconds']:.3f} s in {step['samples']} samples" if "seconds" in step else ""
     said = (
         json.dumps(step["answer"]) if step["status"] == "decided" else f"parked: {json.dumps(step['reason'])}"
     )
     person = "  decided by a person" if "by" in step else ""
-    return f"{step['segment']}:{step['index']}  {votes}  {said}{flags}{person}"
+    return f"{inert(step['segment'])}:{step['index']}  {votes}{took}  {said}{flags}{person}"

@@ -173,7 +173,7 @@ def an_overtaken_owner_goes_on(patch: MonkeyPatch) -> None:
 
 
 def what_an_overtaken_owner_appended_counts(patch: MonkeyPatch) -> None:
-    counted = journal._counted
+    counted = journal.parts
 
     def generous(folder: Any) -> Any:
         return [
@@ -181,7 +181,7 @@ def what_an_overtaken_owner_appended_counts(patch: MonkeyPatch) -> None:
             for chunk, _, header in counted(folder)
         ]
 
-    patch.setattr(journal, "_counted", generous)
+    patch.setattr(journal, "parts", generous)
 
 
 def a_chunk_of_an_overtaken_owner_counts(patch: MonkeyPatch) -> None:

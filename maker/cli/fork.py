@@ -1,0 +1,34 @@
+"""`maker fork`: a new run from a step of an old one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maker.cli.look import Run
+from maker.cli.replay import K, RuleName, rule_of
+from maker.cli.run import AsJson
+from maker.cli.steps import parse_step
+
+
+def fork(
+    run: Run,
+    at: Annotated[str, typer.Option(help="SEGMENT:INDEX: the first step that is decided anew.")],
+    run_dir: Annotated[Path, typer.Option(help="The new run's directory.")],
+    model: Annotated[list[str] | None, typer.Option(help="Other models.")] = None,
+    k: K = None,
+    voter: RuleName = None,
+    red_flags: Annotated[str | None, typer.Option(help="Other rules.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
+    from maker import api
+
+    rule = rule_of(k, voter)
+    copied = api.fork(run, parse_step(at), run_dir, model=model, voter=rule, red_flags=red_flags, seed=seed)
+    line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
+    print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")

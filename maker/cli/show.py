@@ -1,0 +1,97 @@
+"""`maker show RUN SEGMENT:INDEX`: one step with its prompt, every sample and what became of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maker import chapters, chunks
+from maker.cli.look import Run
+from maker.cli.run import AsJson
+from maker.cli.steps import parse_step
+from maker.errors import UsageError, inert
+from maker.nouns import Json
+from maker.records import Record, event
+from maker.run_directory import RunDirectory
+
+
+def show(
+    run: Run,
+    step: Annotated[str, typer.Argument(help="SEGMENT:INDEX")],
+    rendered: Annotated[
+        bool, typer.Option("--import", help="Render a prompt that is not on record: imports the plug-in.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every sample of a step with its seat, its vote or flag; model text is shown escaped.
+
+    Prompts of contested, flagged and parked steps are on record; --import renders any other again.
+    """
+    directory = RunDirectory(run)
+    directory.manifest()
+    name, index = parse_step(step)
+    found = _records(directory, name, index)
+    if not found:
+        raise UsageError(f"{run} has no record of step {step}")
+    prompts = [record for record in found if record.get("event") == "prompt"]
+    if rendered and not prompts:
+        prompts = _rendered(run, name, index)
+    for line in [*prompts[-1:], *_fates(found)]:
+        print(json.dumps(line) if as_json else _text(line))
+
+
+def _records(run: RunDirectory, name: str, index: int) -> list[Record]:
+    """All records of a step; only chunks that headers do not rule out are read."""
+    mark = f'"segment":{json.dumps(name)},"step":{index},'.encode()
+    return [
+        chunks.decode(chapter.chunk, offset, line)
+        for lane in run.lanes()
+        for chapter in chapters.of(run.lane(lane))
+        if chapter.may_touch(name, index)
+        for offset, line in chapter.lines("sample", "decision", "event")
+        if mark in line[:200]
+    ]
+
+
+def _fates(found: list[Record]) -> list[dict[str, Json]]:
+    """The step's samples, each with what became of it, a panel that it was given, its decision or park."""
+    amends = [record for record in found if record.get("event") == "amend"]
+    verdicts = [record for record in found if record["kind"] == "decision" or record.get("event") == "park"]
+    last = verdicts[-1] if verdicts else {"votes": [], "flags": []}
+    fate = {draw: f"vote {votes['key']}" for votes in last["votes"] for draw in votes["draws"]}
+    fate |= {draw: f"flag {flags['reason']}" for flags in last["flags"] for draw in flags["draws"]}
+    samples = [record for record in found if record["kind"] == "sample"]
+    open_or_late = "surplus" if verdicts else "open"
+    fated = [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples]
+    return [*fated, *amends, *verdicts[-1:]]
+
+
+def _rendered(run: Path, name: str, index: int) -> list[Record]:
+    """The step's prompt as its task makes it now, in the form of a record."""
+    from maker import review
+
+    prompt = review.prompt_at(run, name, index)
+    return [event("prompt", segment=name, step=index, **asdict(prompt))] if prompt else []
+
+
+def _text(line: dict[str, Json]) -> str:
+    """For people; JSON escapes make any text inert."""
+    if line["kind"] == "sample":
+        seat = f"draw {line['draw']}  {inert(line['model'])}  T={line['temperature']} seed={line['seed']}"
+        cost = f"{line['tokens_in']}+{line['tokens_out']} tokens, {line['latency']:.3f} s"
+        return (
+            f"{seat}  {cost}, {inert(line['finish'])}  {inert(line['became'])}\n  {json.dumps(line['text'])}"
+        )
+    if line["kind"] == "decision":
+        return f"decided  {json.dumps(line['answer'])}" + ("  by a person" if "by" in line else "")
+    if line["event"] == "park":
+        return f"parked  {json.dumps(line['reason'])}"
+    if line["event"] == "amend":
+        models = ", ".join(inert(model["spec"]) for model in line["models"])
+        return f"given to  {models}, {inert(line['voter']['spec'])}, up to {line['max_samples']} draws"
+    said = (f"  {inert(each['role'])}  {json.dumps(each['content'])}" for each in line["messages"])
+    return "\n".join(["prompt", *said])

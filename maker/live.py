@@ -1,0 +1,86 @@
+"""Asking again at recorded steps: fresh samples by a panel of today, each step from its recorded state.
+
+The same chain and engine as in a run, with a journal that is kept in memory for one step and dropped.
+Invariant: nothing is written in the run's directory, and no answer changes the state of a later step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from maker import canonical
+from maker.chain import Chain
+from maker.engine import Engine
+from maker.journal import Page
+from maker.model import Model
+from maker.nouns import Segment
+from maker.panel import Panel
+from maker.records import Record
+from maker.retrace import OneStep, Retraced
+from maker.task import Task
+from maker.totals import Totals
+
+Verdict = Literal["same", "different", "undecided"]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """A journal for one step."""
+
+    records: list[Record] = field(default_factory=list)
+    full: bool = False
+
+    def append(self, record: Record) -> None:
+        self.records.append(record)
+
+    def turn(self, page: Page) -> None:
+        raise AssertionError("it is never full")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A step as it is on record, beside what a panel says of it now."""
+
+    segment: str
+    index: int
+    recorded: Record | None
+    """Its decision, or the park at which it waits; None while it is open."""
+    found: Record
+    """A decision or a park of now."""
+    totals: Totals
+    """What it took."""
+    seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.found["kind"] != "decision":
+            return "undecided"
+        return "same" if _winner(self.found) == _winner(self.recorded) else "different"
+
+
+async def ask_again(
+    steps: Iterable[Retraced], task: Task, panel: Panel, models: Mapping[str, Model]
+) -> AsyncIterator[Asked]:
+    """One step after the other. Raises BlockedError when a model cannot draw."""
+    for step in steps:
+        yield await _ask(step, task, panel, models)
+
+
+async def _ask(retraced: Retraced, task: Task, panel: Panel, models: Mapping[str, Model]) -> Asked:
+    step, memory, began = retraced.step, _Memory(), time.monotonic()
+    engine = Engine(models, memory)
+    chain = Chain(OneStep(task, step.index), panel, Segment(step.segment, step.state), step.index)
+    await engine.run(chain, chain.start())
+    found = next(record for record in memory.records if "votes" in record)
+    seconds = time.monotonic() - began
+    return Asked(step.segment, step.index, retraced.verdict, found, engine.ledger.totals, seconds)
+
+
+def _winner(record: Record | None) -> str | None:
+    """The key that won; of a decision without votes, that of its answer."""
+    if record is None or record["kind"] != "decision":
+        return None
+    return record["votes"][0]["key"] if record["votes"] else canonical.key(record["answer"])

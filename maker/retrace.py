@@ -1,0 +1,127 @@
+"""The steps of a recorded run, each with its state, its samples and what became of it.
+
+The journal holds states in headers only; from there each recorded answer is advanced again, so the task's
+plug-in runs. Nothing is asked or written. Invariant: a step's state is what the recorded answers before it
+lead to, whatever another panel would have made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from maker import chapters
+from maker.amendment import Amendment
+from maker.chain import Chain, Commit, Park
+from maker.chapters import EVERY_STEP, Chapter, Selection
+from maker.errors import JournalDamagedError, inert
+from maker.nouns import Decision, Prompt, Segment, Step
+from maker.panel import Panel
+from maker.records import Record, to_sample
+from maker.run_directory import RunDirectory
+from maker.task import Task
+
+
+@dataclass(slots=True)
+class Retraced:
+    """A step as it is on record; while it is open more may come."""
+
+    step: Step
+    samples: list[Record] = field(default_factory=list)
+    """In the order in which they were written."""
+    amendment: Amendment | None = None
+    """The panel that it was given, if not the run's."""
+    verdict: Record | None = None
+    """Its decision, or the park at which it waits; None while it is open."""
+
+    @property
+    def decided(self) -> bool:
+        return self.verdict is not None and self.verdict["kind"] == "decision"
+
+
+def retrace(run: RunDirectory, task: Task, selection: Selection = EVERY_STEP) -> Iterator[Retraced]:
+    """The steps that are asked for, open ones last; a lane's in the order of its records."""
+    for lane in run.lanes():
+        heads: dict[str, Retraced] | None = None
+        for chapter in chapters.of(run.lane(lane)):
+            if not selection.reads(chapter):
+                heads = None
+                continue
+            heads = _heads(chapter) if heads is None else heads
+            for record in chapter.records("sample", "decision", "event"):
+                yield from _fold(record, heads, task, selection)
+        for head in (heads or {}).values():
+            if selection.takes(head.verdict) if head.verdict else selection.asks_for(head.step):
+                yield head
+
+
+def _heads(chapter: Chapter) -> dict[str, Retraced]:
+    """By segment, where a chunk begins."""
+    return {
+        each["segment"]: Retraced(
+            Step(each["segment"], each["step"], each["state"]),
+            list(each["samples"]),
+            Amendment.of(each["amend"]) if each["amend"] else None,
+            each["park"],
+        )
+        for each in chapter.header["going"]
+    }
+
+
+def _fold(record: Record, heads: dict[str, Retraced], task: Task, selection: Selection) -> Iterator[Retraced]:
+    match record:
+        case {"event": "open", "segment": name, "state": state}:
+            heads[name] = Retraced(Step(name, 0, state))
+        case {"event": "finish", "segment": name}:
+            heads.pop(name, None)
+        case {"event": "park", "segment": name}:
+            _head(heads, name).verdict = record
+        case {"event": "amend", "segment": name}:
+            _head(heads, name).amendment, _head(heads, name).verdict = Amendment.of(record), None
+        case {"kind": "sample", "segment": name}:
+            _head(heads, name).samples.append(record)
+        case {"kind": "decision", "segment": name}:
+            done = _head(heads, name)
+            done.verdict = record
+            after = task.advance(done.step, record["answer"])
+            heads[name] = Retraced(Step(name, done.step.index + 1, after))
+            if selection.takes(record):
+                yield done
+
+
+def _head(heads: dict[str, Retraced], segment: str) -> Retraced:
+    if segment not in heads:
+        raise JournalDamagedError(f"segment {inert(segment)} has records before it was opened: maker verify")
+    return heads[segment]
+
+
+def decide(
+    retraced: Retraced, task: Task, panel: Panel, amended: Callable[[Amendment], Panel]
+) -> Decision | Park | None:
+    """What a panel makes of a step's recorded samples: None if they do not suffice.
+
+    `amended` gives the panel of a step that was given another.
+    """
+    step = retraced.step
+    if retraced.amendment is not None:
+        panel = amended(retraced.amendment)
+    chain = Chain(OneStep(task, step.index), panel, Segment(step.segment, step.state), step.index)
+    drawn = map(to_sample, retraced.samples)
+    for wish in chain.resume([each.sample for each in drawn if each.state == chain.state]):
+        match wish:
+            case Commit(decision):
+                return decision
+            case Park():
+                return wish
+    return None
+
+
+class OneStep(Task):
+    """A task at one of its steps: its chain ends behind it."""
+
+    def __init__(self, task: Task, index: int) -> None:
+        super().__init__(task.decomposer, task.name)
+        self._index = index
+
+    def prompt(self, step: Step) -> Prompt | None:
+        return super().prompt(step) if step.index == self._index else None

@@ -1,0 +1,149 @@
+"""Whether the records of a run fit together, beyond the bytes: order, joins, and what headers say of chunks.
+
+Each segment is opened once and decided 0, 1, 2, ... without a gap; every vote and flag names a draw that is
+on record as a sample of that step and state; every header says of the chunk before it what that holds, for
+readers trust it and skip chunks. No plug-in is imported, and of each segment only its head is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maker import chapters, chunks, journal, records
+from maker.chapters import Chapter
+from maker.errors import JournalDamagedError, inert
+from maker.ledger import Ledger
+from maker.records import Record
+from maker.run_directory import RunDirectory
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was looked at."""
+
+    lanes: int = 0
+    chunks: int = 0
+    segments: int = 0
+    steps: int = 0
+    samples: int = 0
+
+
+def check(run: RunDirectory) -> Checked:
+    """Every byte, line and join of a run.
+
+    Raises JournalDamagedError, with file and offset, at the first thing that does not check out.
+    """
+    checked, opened = Checked(), set[str]()
+    for lane in run.lanes():
+        checked.lanes += 1
+        checked.chunks += journal.verify(run.lane(lane))
+        ledger = _Lane(opened).check(chapters.of(run.lane(lane)))
+        checked.steps += ledger.totals.steps
+        checked.samples += ledger.totals.samples
+    checked.segments = len(opened)
+    return checked
+
+
+class _Wrong(Exception):
+    """What is wrong with a record."""
+
+
+@contextmanager
+def _placed(chunk: Path, at: int) -> Iterator[None]:
+    """What is wrong with a record, with the place of its line."""
+    try:
+        yield
+    except (_Wrong, JournalDamagedError) as wrong:
+        raise JournalDamagedError(f"{chunk}: the record at byte {at}: {wrong}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise JournalDamagedError(
+            f"{chunk}: the record at byte {at} is of no known form: {type(error).__name__} {inert(error)}"
+        ) from None
+
+
+@dataclass(slots=True)
+class _Head:
+    """The first step of a segment that is not decided."""
+
+    index: int = 0
+    draws: dict[int, str] = field(default_factory=dict)
+    """Draw to the state it was drawn for."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    opened: set[str]
+    """Segments of the whole run."""
+    ledger: Ledger = field(default_factory=Ledger)
+    heads: dict[str, _Head] = field(default_factory=dict)
+
+    def check(self, lane: Iterable[Chapter]) -> Ledger:
+        for chapter in lane:
+            with _placed(chapter.chunk, 0):
+                self._header(chapter.header)
+            for at, line in chapter.lines("sample", "decision", "event"):
+                record = chunks.decode(chapter.chunk, at, line)
+                with _placed(chapter.chunk, at):
+                    self._fold(record)
+                    self.ledger.fold(record)
+        return self.ledger
+
+    def _header(self, header: Record) -> None:
+        """What it says of the chunks before it must be what they hold."""
+        page = self.ledger.page([])
+        told = {name: header["before"].get(name) for name in page.before}
+        heads = {each["segment"]: each["step"] for each in header["going"]}
+        draws = {each["segment"]: [sample["draw"] for sample in each["samples"]] for each in header["going"]}
+        for what, said, held in (
+            ("totals", header["totals"], page.totals),
+            ("counts of the chunk before it", told, page.before),
+            ("unfinished segments", heads, {name: head.index for name, head in self.heads.items()}),
+            ("samples of open steps", draws, {name: list(head.draws) for name, head in self.heads.items()}),
+        ):
+            if said != held:
+                raise _Wrong(f"the header's {what} are not what the records give")
+
+    def _fold(self, record: Record) -> None:
+        match record:
+            case {"kind": "sample"}:
+                drawn = records.to_sample(record)
+                head = self._head(drawn.segment, drawn.index, "a sample")
+                head.draws[drawn.sample.seat.draw] = drawn.state
+            case {"kind": "decision"}:
+                decision = records.to_decision(record)
+                head = self._head(decision.segment, decision.index, "a decision")
+                _joins(record, head)
+                self.heads[decision.segment] = _Head(head.index + 1)
+            case {"event": "open", "segment": name}:
+                if name in self.opened:
+                    raise _Wrong(f"segment {inert(name)} is opened a second time")
+                self.opened.add(name)
+                self.heads[name] = _Head()
+            case {"event": "park"}:
+                _joins(record, self._head(record["segment"], record["step"], "a park"))
+            case {"event": "finish"}:
+                self._head(record["segment"], record["steps"], "the end")
+                del self.heads[record["segment"]]
+
+    def _head(self, segment: str, index: int, what: str) -> _Head:
+        head = self.heads.get(segment)
+        if head is None:
+            raise _Wrong(f"{what} of segment {inert(segment)}, which is not under way")
+        if index != head.index:
+            raise _Wrong(f"{what} of step {inert(segment)}:{index}, expected step {head.index}")
+        return head
+
+
+def _joins(record: Record, head: _Head) -> None:
+    """Every vote and flag of a decision or a park is of a draw on record, and of one only."""
+    place, seen = f"step {record['segment']}:{record['step']}", set[int]()
+    for each in (*record["votes"], *record["flags"]):
+        for draw in each["draws"]:
+            if draw in seen:
+                raise _Wrong(f"{place} counts draw {draw} twice")
+            if head.draws.get(draw) != record["state"]:
+                raise _Wrong(f"{place} counts draw {draw}, which is no sample of it from that state")
+            seen.add(draw)
