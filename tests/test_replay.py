@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def forged_decision(run: Path) -> tuple[Record, Record]:
-    """A decision in the last chunk, and what it is now: one that counts draws which its samples do not give."""
+    """A decision in the last chunk, and as it is now: counting draws that its samples do not give."""
     chunk = chunks.of(RunDirectory(run).lane("0000"))[-1]
     content = lines_of(chunk)
     step = next(record for record in content if record["kind"] == "decision")
