@@ -95,10 +95,14 @@ class SimDisk(Disk):
         path = self.machine.paths.get(file)
 
         def act() -> None:
-            if path is not None and path.exists():
+            if path is not None and path.exists() and path not in self.machine.spoiled:
                 self.machine.synced[path] = path.stat().st_size
 
-        self._do("fsync", act)
+        def spoil() -> None:
+            if path is not None:
+                self.machine.spoiled.add(path)
+
+        self._do("fsync", act, spoil)
 
     def sync_folder(self, folder: Path) -> None:
         self._do("fsync folder", self.machine.names[folder].clear)

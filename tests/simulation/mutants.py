@@ -18,7 +18,7 @@ from maker.chain import Chain, Commit
 from maker.cluster import coordinator, lane_worker
 from maker.disk import Disk
 from maker.engine import Drive, Engine
-from maker.errors import StorageError
+from maker.errors import JournalDamagedError, StorageError
 from maker.journal import Lane
 from maker.ledger import Ledger
 from maker.nouns import Sample
@@ -172,38 +172,22 @@ def an_overtaken_owner_goes_on(patch: MonkeyPatch) -> None:
     patch.setattr(Lane, "sync", lambda lane: lane._make_durable())
 
 
-def what_an_overtaken_owner_appended_counts(patch: MonkeyPatch) -> None:
-    counted = journal.parts
-
-    def generous(folder: Any) -> Any:
-        return [
-            (chunk, sum(len(line) for _, line in chunks.lines(chunk)), header)
-            for chunk, _, header in counted(folder)
-        ]
-
-    patch.setattr(journal, "parts", generous)
+def a_taker_states_what_an_outage_may_take_back(patch: MonkeyPatch) -> None:
+    patch.setattr(journal, "_sealed", lambda folder, mine, disk: (journal.parts(folder), 0))
 
 
-def a_chunk_of_an_overtaken_owner_counts(patch: MonkeyPatch) -> None:
-    header = chunks.header
+def a_torn_tail_is_taken_for_damage(patch: MonkeyPatch) -> None:
+    lines = chunks.lines
 
-    def ageless(chunk: Any) -> Any:
-        found = header(chunk)
-        return found and {**found, "epoch": [1, 1]}
+    def strict(chunk: Any, end: int | None = None) -> Any:
+        whole = 0
+        for offset, line in lines(chunk, end):
+            whole = offset + len(line)
+            yield offset, line
+        if end is None and not chunks.is_sealed(chunk) and chunk.stat().st_size > whole:
+            raise JournalDamagedError(f"{chunk}: torn")
 
-    patch.setattr(chunks, "header", ageless)
-
-
-def a_torn_tail_counts(patch: MonkeyPatch) -> None:
-    place = Lane._place
-
-    def whole(lane: Lane, before: Any) -> Any:
-        chunk, end, header = before
-        if chunk != lane._chunk and not chunks.is_sealed(chunk):
-            end = chunk.stat().st_size
-        return place(lane, (chunk, end, header))
-
-    patch.setattr(Lane, "_place", whole)
+    patch.setattr(chunks, "lines", strict)
 
 
 # -- going on --------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class SimWorker:
         for *_, segment, _ in [] if report.error else ends:
             if not world.machine.keeps(f'"event":"finish","segment":"{segment}"'.encode()):
                 world.log.wrong.append(f"{segment} was told as ended before that was durable")
-        if ends and faulty and world.chance(0.1):
+        if ends and faulty and world.chance(0.1) and not world.calm:
             world.lose_power()
         return report
 

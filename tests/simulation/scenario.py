@@ -139,7 +139,7 @@ class _Scenario:
         await asyncio.sleep(lot.choice((0.0, lot.uniform(0, 10))))
 
     async def _calm(self) -> None:
-        self.machine.full = False
+        self.machine.full, self.world.calm = False, True
         _, task = self._launch("calm", faulty=False)
         await asyncio.wait({task}, timeout=PATIENCE)
         if not task.done():

@@ -130,6 +130,8 @@ class Machine:
         """Bytes of each file written here that an outage would leave."""
         self.names: defaultdict[Path, list[Callable[[], None]]] = defaultdict(list)
         """How to undo each change of a folder's names that is not durable, in order."""
+        self.spoiled: set[Path] = set()
+        """Files of which an fsync has failed: the system has dropped what it could not write."""
         self.full = False
         self.lost = 0
         """Bytes forgotten."""
@@ -169,6 +171,8 @@ class World:
     hits: Counter[str] = field(default_factory=Counter)
     """What happened, by kind and place."""
     open_files: list[int] = field(default_factory=list)
+    calm: bool = False
+    """The last command has begun: the power stays on."""
     processes: list[Process] = field(default_factory=list)
 
     def process(self, name: str) -> Process:
