@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 
 import structlog
 
+from maker import prices
+from maker.budget import Budget, Terms
 from maker.cluster.crew import Crew, Worker, WorkerLostError
 from maker.cluster.lane_worker import Orders, Report
-from maker.errors import MakerError, PluginError, inert
+from maker.errors import BudgetSpentError, MakerError, PluginError, inert
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
 from maker.task import Task
@@ -47,6 +49,8 @@ class Progress:
     """Since this command began."""
     expected: int | None
     """Steps of the whole run, where the task knows (its attribute `steps`)."""
+    cost: float | None
+    """Of the whole run so far; None where no prices were given."""
 
 
 @dataclass
@@ -63,6 +67,9 @@ class Coordinator:
     check_owner: Callable[[], None] = lambda: None
     """Raises FencedError when this command does not own the run any more."""
     on_progress: Callable[[Progress], None] = lambda progress: None
+    terms: Terms = field(default_factory=Terms)
+    before: Mapping[str, Totals] = field(default_factory=dict)
+    """What is in each lane that exists; needed where something is capped, for not every lane may be read."""
     finals: dict[str, Json] = field(default_factory=dict)
     """Final state of each finished segment."""
     parked: dict[str, Parked] = field(default_factory=dict)
@@ -73,13 +80,22 @@ class Coordinator:
         self._schedule = Schedule(self.lanes, self.workers, BREADTH)
         self._segments = iter(self.task.segments())
         self._going: dict[str, tuple[str, ...]] = {}
-        self._totals: dict[str, Totals] = {}
+        self._totals: dict[str, Totals] = dict(self.before)
         self._assigned: dict[str, list[Segment]] = {}
         self._retired: set[str] = set()
         self._yielded: set[str] = set()
         self._wake: dict[str, asyncio.Event] = {}
         self._losses: Counter[str] = Counter()
         self._drifted: set[str] = set()
+        self._budget = self._new_budget() if self.terms.capped else None
+        self._tended: set[str] = set()
+        """Lanes that have a worker, or are about to."""
+        self._resting: set[str] = set()
+        """Those of them that wait to be given something: segments, allowance, leave."""
+
+    def _new_budget(self) -> Budget:
+        spent = {lane: self.terms.spent(totals) for lane, totals in self.before.items()}
+        return Budget(self.terms.cap, self.workers, spent)
 
     @property
     def progress(self) -> Progress:
@@ -89,7 +105,8 @@ class Coordinator:
         going = sum(map(len, self._going.values()))
         seconds = time.monotonic() - self._began
         counts = (going, len(self.finals), len(self.parked), self.lost_workers)
-        return Progress(totals, *counts, seconds, getattr(self.task.decomposer, "steps", None))
+        expected = getattr(self.task.decomposer, "steps", None)
+        return Progress(totals, *counts, seconds, expected, prices.money(self.terms.prices, totals))
 
     async def run(self) -> None:
         """Raises what a worker cannot go on after (BlockedError, FencedError, ...), all being stopped."""
@@ -112,13 +129,15 @@ class Coordinator:
         for wish in self._schedule.wishes():
             match wish:
                 case Launch(lane):
+                    self._tended.add(lane)
                     self._group.create_task(self._tend(lane))
                 case Assign(lane, segments):
                     self._assigned[lane].extend(segments)
-                    self._wake[lane].set()
+                    self._rouse(lane)
                 case Retire(lane):
                     self._retired.add(lane)
-                    self._wake[lane].set()
+                    self._rouse(lane)
+        self._share_out()
 
     def _unknown(self) -> Iterator[Segment]:
         """Segments of the task that no lane has had."""
@@ -147,16 +166,40 @@ class Coordinator:
         except BaseException:
             await asyncio.shield(self._dismiss(worker))
             raise
+        self._tended.discard(lane)
         self._place()
 
     async def _look_after(self, lane: str, worker: Worker, number: int) -> None:
         """One report, or while the lane has nothing to do, a wait for something to give it."""
         segments, self._assigned[lane] = self._assigned[lane], []
-        if segments or self._going[lane]:
-            self._take(await worker.exchange(number, segments, REPORT_SECONDS))
+        if segments or (self._going[lane] and not self._starves(lane)):
+            limit = self._budget.grant(lane) if self._budget else None
+            self._take(await worker.exchange(number, segments, REPORT_SECONDS, limit))
         else:
+            self._resting.add(lane)
+            self._share_out()
             await self._wake[lane].wait()
         self._wake[lane].clear()
+
+    def _rouse(self, lane: str) -> None:
+        self._resting.discard(lane)
+        self._wake[lane].set()
+
+    # -- the budget --------------------------------------------------------------------------------
+
+    def _starves(self, lane: str) -> bool:
+        return self._budget is not None and self._budget.starves(lane)
+
+    def _share_out(self) -> None:
+        """Rouse lanes that can be served again; BudgetSpentError when all rest and one of them cannot."""
+        if self._budget is None:
+            return
+        hungry = sorted(lane for lane in self._resting if self._going[lane])
+        for lane in hungry:
+            if not self._budget.starves(lane):
+                self._rouse(lane)
+        if hungry and self._resting == self._tended:
+            raise BudgetSpentError(self._budget.reason(hungry[0]))
 
     def _take(self, report: Report) -> None:
         before = self._totals.get(report.lane)
@@ -197,6 +240,8 @@ class Coordinator:
     def _note(self, report: Report) -> None:
         self._warn_of_drifts(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
+        if self._budget and report.account:
+            self._budget.note(report.lane, report.account)
         self.finals.update((end.segment, end.state) for end in report.finished)
         self.parked.update((parked.segment, parked) for parked in report.parked)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from maker.budget import Spend
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
 from maker.nouns import Segment
 
@@ -17,7 +18,9 @@ class Worker(Protocol):
     """A lane worker as the coordinator sees it. Each call may raise WorkerLostError."""
 
     async def start(self) -> Report: ...
-    async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report: ...
+    async def exchange(
+        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+    ) -> Report: ...
     async def stop(self) -> Report: ...
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from maker import assembly, records
 from maker.amendment import Amendment
+from maker.budget import Account, Allowance, Spend, Terms
 from maker.chain import Chain, Finish, Park
 from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
@@ -50,6 +51,8 @@ class Orders:
     """Operational options for models, such as `base_url`."""
     amendments: tuple[Amendment, ...] = ()
     """For steps that were parked when the command began."""
+    terms: Terms = field(default_factory=Terms)
+    """What the run may spend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Report:
     """Why the lane cannot go on."""
     drifts: tuple[Record, ...] = ()
     """Of models that answer as others than before, the newest of each."""
+    account: Account | None = None
+    """What the lane has spent and may spend; None when nothing is capped."""
 
 
 class LaneWorker:
@@ -109,23 +114,30 @@ class LaneWorker:
         recovery.read(self._lane)
         self._lane.turn(recovery.ledger.page(recovery.going()))
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
+        if orders.terms.capped:
+            self._engine.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
         self._amend(recovery)
         self._go_on(recovery)
 
-    async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
-        """Begin new segments; report when something has ended, or after `wait` seconds.
+    async def exchange(
+        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+    ) -> Report:
+        """Take a new limit, begin new segments; report when something has ended or a draw lacks allowance,
+        or after `wait` seconds.
 
         `number` grows from 1. One that comes again, as a transport may have it, begins nothing and is told
         what the first one was.
         """
         if self._answer is None or number > self._number:
             self._number = number
-            self._answer = asyncio.create_task(self._exchange(segments, wait))
+            self._answer = asyncio.create_task(self._exchange(segments, wait, limit))
         return await asyncio.shield(self._answer)
 
-    async def _exchange(self, segments: Sequence[Segment], wait: float) -> Report:
+    async def _exchange(self, segments: Sequence[Segment], wait: float, limit: Spend | None) -> Report:
+        if self._engine.allowance and limit is not None:
+            self._engine.allowance.limit_to(limit)
         if self._error is None:
             for segment in segments:
                 self._engine.write(records.from_segment(segment))
@@ -236,6 +248,7 @@ class LaneWorker:
             tuple(self._parked),
             self._error,
             tuple(self._engine.drifts.values()),
+            self._engine.allowance.account() if self._engine.allowance else None,
         )
         self._engine.drifts.clear()
         self._finished.clear()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from maker.budget import Spend
 from maker.cluster.crew import Worker, WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
 from maker.errors import MakerError
@@ -45,8 +46,10 @@ class _RayWorker:
     async def start(self) -> Report:
         return await _answer(self._actor.start.remote())
 
-    async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
-        return await _answer(self._actor.exchange.remote(number, segments, wait))
+    async def exchange(
+        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+    ) -> Report:
+        return await _answer(self._actor.exchange.remote(number, segments, wait, limit))
 
     async def stop(self) -> Report:
         import ray

@@ -7,14 +7,12 @@ misuse raises.
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from maker import asked, assembly, compatibility
+from maker import asked, assembly, compatibility, heads, prices, summary
 from maker import fork as forking
 from maker import verdict as verdicts
 from maker.cluster import ray_crew
@@ -29,6 +27,7 @@ from maker.options import duration
 from maker.result import RunResult, stored
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
+from maker.signals import Signals
 from maker.verdict import Verdict
 
 
@@ -50,6 +49,10 @@ def run(
     give_up_after: str | None = None,
     durability: Durability = "group",
     retry: Retry | None = None,
+    max_calls: int | None = None,
+    max_tokens: int | None = None,
+    max_cost: float | None = None,
+    price: str | Sequence[str] | None = None,
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunResult:
@@ -60,7 +63,10 @@ def run(
     drawn in turn); None takes the one that the task suggests. k: lead for the default voter,
     `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
     at one step. base_url, give_up_after (seconds, or `10m`): for models that take them. durability: `group`
-    syncs the journal once a second, `step` also with every decision. retry: see `resume`.
+    syncs the journal once a second, `step` also with every decision. max_calls, max_tokens, max_cost: the
+    most that the whole run, all its commands together, may spend in samples, in tokens of prompts and
+    responses, and in money; price: what a million of either cost, `0.15,0.60`, or `NAME=0.15,0.60` for
+    each model. retry: see `resume`.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError; every other end is
     told by the result's status.
@@ -74,14 +80,19 @@ def run(
         duration("give_up_after", give_up_after)
     subject = assembly.task(manifest)
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
-    asked.check_cap(assembly.panel(manifest, assembly.models(manifest, subject, set_options)))
+    panels = assembly.Panels(manifest, subject, set_options)
+    asked.check_cap(panels.own)
     directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
+    named = _who_draws(directory, panels, retry) if price else panels.models
+    terms = asked.terms(max_calls, max_tokens, max_cost, price, named)
     manifest = directory.begin(manifest)
     on_launch(manifest, str(directory.path))
     if finished := stored(directory):
         return finished
     how = {"max_samples": max_samples, "durability": durability, **set_options}
+    caps = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost}
     where = {"workers": workers, "engine": engine, "address": address}
+    settings = asked.settings(**how, **where, **caps, price=prices.to_json(terms.prices))
     command = Command(
         directory,
         manifest,
@@ -89,12 +100,13 @@ def run(
         workers,
         durability,
         set_options,
-        asked.settings(**how, **where),
+        settings,
         retry,
+        terms,
         on_progress,
     )
-    with _crew(engine, address, workers) as crew:
-        return asyncio.run(_carry_out(command, crew))
+    with Signals() as signals, _crew(engine, address, workers) as crew:
+        return asyncio.run(_carry_out(command, crew, signals))
 
 
 def resume(
@@ -190,16 +202,17 @@ def fork(
     return forking.fork(old, new, *at, subject, panel)
 
 
-async def _carry_out(command: Command, crew: Crew) -> RunResult:
-    _stop_on_sigterm()
+def _who_draws(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:
+    """Models of the run's own panel, of amended steps and of a retry, and those that have drawn before."""
+    amended = [head.amendment for _, head in heads.heads(run) if head.amendment]
+    amended += [each for lane in retry.amendments(run).values() for each in lane] if retry else []
+    more = [name for amendment in amended for name in panels.models_of(amendment)]
+    return [*panels.models, *more, *summary.summarise(run).totals.by_model]
+
+
+async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResult:
+    signals.cancel(asyncio.current_task())
     return await command.carry_out(crew)
-
-
-def _stop_on_sigterm() -> None:
-    """As on Ctrl-C, which asyncio sees to: the current task is cancelled and lets go in order."""
-    me = asyncio.current_task()
-    if me is not None and threading.current_thread() is threading.main_thread():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
 
 
 @contextmanager

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from itertools import islice
 
-from maker import canonical, plugins, records
+from maker import canonical, plugins, prices, records
 from maker.ballot import Ballot
+from maker.budget import NO_CAP, Spend, Terms
 from maker.errors import PluginError, UsageError
 from maker.guard import guarded
 from maker.manifest import Manifest, Source
 from maker.nouns import Json, Step
 from maker.panel import Panel
+from maker.prices import UNIT
 from maker.retry import Retry
 from maker.task import Task
 from maker.voter import Want
@@ -102,6 +106,33 @@ def first_prompt(subject: Task) -> str:
     except PluginError:
         pass  # the run meets it again, and says where
     return ""
+
+
+def terms(
+    max_calls: int | None,
+    max_tokens: int | None,
+    max_cost: float | None,
+    price: str | Sequence[str] | None,
+    models: Iterable[str],
+) -> Terms:
+    """What a run may spend; `models` are those that draw or have drawn. Raises UsageError."""
+    cap = Spend(
+        _cap("max_calls", max_calls), _cap("max_tokens", max_tokens), _cap("max_cost", max_cost, UNIT)
+    )
+    table = prices.read([price] if isinstance(price, str) else price or [], models)
+    if max_cost is not None and not table:
+        raise UsageError(
+            "max_cost needs the price of every model: give --price IN,OUT or --price MODEL=IN,OUT"
+        )
+    return Terms(cap, table)
+
+
+def _cap(name: str, value: float | None, unit: int = 1) -> int:
+    if value is None:
+        return NO_CAP
+    if not 0 < value < math.inf:
+        raise UsageError(f"{name}={value}, expected more than 0")
+    return int(Decimal(str(value)) * unit)
 
 
 def settings(**chosen: object) -> dict[str, Json]:

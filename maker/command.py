@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from maker import steps
+from maker import steps, summary
 from maker.amendment import Amendment
+from maker.budget import Terms
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew
 from maker.cluster.lane_worker import Orders
-from maker.errors import BlockedError, FencedError, MakerError, StorageError, inert
+from maker.errors import BlockedError, BudgetSpentError, FencedError, MakerError, StorageError, inert
 from maker.journal import Durability
 from maker.manifest import Manifest
 from maker.nouns import Json
@@ -39,6 +40,8 @@ class Command:
     """What it may choose anew, recorded with its claim."""
     retry: Retry | None = None
     """Another panel for the steps that are parked when it begins."""
+    terms: Terms = field(default_factory=Terms)
+    """What the run may spend."""
     on_progress: Callable[[Progress], None] = lambda progress: None
 
     async def carry_out(self, crew: Crew) -> RunResult:
@@ -48,13 +51,24 @@ class Command:
         check_owner = partial(self.directory.check_owner, number)
         amendments = self.retry.amendments(self.directory) if self.retry else {}
         orders = partial(self._orders, number, amendments)
-        coordinator = Coordinator(self.task, crew, orders, lanes, self.workers, check_owner, self.on_progress)
+        before = summary.lane_totals(self.directory) if self.terms.capped else {}
+        coordinator = Coordinator(
+            self.task,
+            crew,
+            orders,
+            lanes,
+            self.workers,
+            check_owner,
+            self.on_progress,
+            self.terms,
+            before,
+        )
         return self._conclude(await self._run(coordinator), check_owner)
 
     def _orders(self, number: int, amendments: Mapping[str, Sequence[Amendment]], lane: str) -> Orders:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
-        return Orders(self.manifest, *where, self.durability, self.options, retried)
+        return Orders(self.manifest, *where, self.durability, self.options, retried, self.terms)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""
@@ -65,6 +79,8 @@ class Command:
             return finish("blocked", str(error))
         except FencedError as error:
             return finish("fenced", str(error))
+        except BudgetSpentError as error:
+            return finish("budget", str(error))
         except asyncio.CancelledError:
             return finish("stopped", "asked to stop; the same command goes on")
         except MakerError as error:
@@ -131,6 +147,7 @@ class Command:
             drifts=totals.drifts,
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
+            cost=progress.cost,
             flags=dict(totals.reasons),
             lost_workers=progress.lost_workers,
             seconds=round(progress.seconds, 3),

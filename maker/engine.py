@@ -12,10 +12,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from maker import records
 from maker.amendment import Amendment
+from maker.budget import Allowance
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.errors import BlockedError, inert
 from maker.journal import Journal
@@ -38,6 +40,8 @@ class Engine:
     """Transport faults not yet written, by slug."""
     drifts: dict[str, records.Record] = field(default_factory=dict)
     """By a model's name: how it last drifted, not yet reported."""
+    allowance: Allowance | None = None
+    """What draws may spend; None is as much as they like."""
     unfinished: dict[str, Drive] = field(default_factory=dict)
     """Segments for the next page: those under way, and parked ones."""
 
@@ -126,10 +130,14 @@ class Drive:
                 self.ended = self.do(self._receive(await self.inbox.get()))
             return self.ended
         except BlockedError:
+            self._begin_no_more()
             await self._drain()
             raise
         finally:
+            self._begin_no_more()
             await self._cancel()
+            if self.engine.allowance:
+                self.engine.allowance.drop(self.chain.step.segment)
 
     def do(self, wishes: list[Wish]) -> Ended | None:
         for wish in wishes:
@@ -167,6 +175,8 @@ class Drive:
         record = records.from_sample(step.segment, step.index, self.chain.state, sample)
         self.engine.write_sample(record)
         self.samples.append(record)
+        if self.engine.allowance:
+            self.engine.allowance.settle(step.segment, sample.seat.draw, sample.tokens_out)
 
     def _write_prompt(self, end: Decision | Parked, prompt: Prompt | None) -> None:
         """For whoever looks into a step, or trains on it: what was asked."""
@@ -178,7 +188,16 @@ class Drive:
         return records.head(self.chain.step, self.samples, self.park, amend)
 
     def _draw(self, wish: Draw) -> None:
-        task = asyncio.create_task(self._collect(wish, self.models[wish.model]))
+        model = self.models[wish.model]
+        if self.engine.allowance is None:
+            self._launch(wish, model)
+            return
+        draws = tuple(seat.draw for seat in wish.seats)
+        launch = partial(self._launch, wish, model)
+        self.engine.allowance.ask(wish.step.segment, draws, wish.prompt, wish.model, launch)
+
+    def _launch(self, wish: Draw, model: Model) -> None:
+        task = asyncio.create_task(self._collect(wish, model))
         self.draws.add(task)
         task.add_done_callback(self.draws.discard)
 
@@ -200,6 +219,11 @@ class Drive:
         except BaseException as error:
             self.inbox.put_nowait(error)
 
+    def _begin_no_more(self) -> None:
+        """What is under way may end; what waits for allowance never begins."""
+        if self.engine.allowance:
+            self.engine.allowance.withdraw(self.chain.step.segment)
+
     def _count_fault(self, fault: str) -> None:
         self.engine.faults[fault] += 1
 
@@ -217,10 +241,11 @@ class Drive:
                 self._write_sample(event)
 
     async def _cancel(self) -> None:
-        """End what is under way; what has come in is still written."""
+        """End what is under way; what has come in is written, at once too as a model may be slow to end."""
         draws = list(self.draws)
         for draw in draws:
             draw.cancel()
+        self._flush()
         await asyncio.gather(*draws, return_exceptions=True)
         self._flush()
 

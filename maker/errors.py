@@ -37,6 +37,15 @@ class BlockedError(MakerError):
     """
 
 
+class BudgetSpentError(MakerError):
+    """A cap on the run's calls, tokens or cost is reached: whoever set it can act.
+
+    Nothing is lost; the same command with a larger cap goes on.
+    """
+
+    exit_code = 4
+
+
 class StorageError(MakerError):
     """The run's directory cannot be written (full, gone, read-only): whoever keeps the storage can act.
 

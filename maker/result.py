@@ -8,8 +8,16 @@ from typing import Literal
 from maker.nouns import Json
 from maker.run_directory import RunDirectory
 
-Status = Literal["done", "failed", "parked", "blocked", "stopped", "fenced"]
-EXIT_CODES: dict[str, int] = {"done": 0, "failed": 1, "blocked": 1, "parked": 3, "fenced": 5, "stopped": 130}
+Status = Literal["done", "failed", "parked", "budget", "blocked", "stopped", "fenced"]
+EXIT_CODES: dict[str, int] = {
+    "done": 0,
+    "failed": 1,
+    "blocked": 1,
+    "parked": 3,
+    "budget": 4,
+    "fenced": 5,
+    "stopped": 130,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,8 @@ class RunResult:
 
     status: Status
     """done: stitched, and verified if the task can; failed: it was judged wrong, or does not fit together;
-    parked: some steps wait; blocked: it cannot draw; stopped: asked to; fenced: another process took over."""
+    parked: some steps wait; budget: a cap on calls, tokens or cost is reached; blocked: it cannot draw;
+    stopped: asked to; fenced: another process took over."""
     reason: str | None
     """Why it is not done."""
     result: Json
@@ -35,6 +44,8 @@ class RunResult:
     transport_faults: int
     tokens_in: int
     tokens_out: int
+    cost: float | None = None
+    """Of these tokens; None where no prices were given."""
     flags: dict[str, int] = field(default_factory=dict)
     """Red flags by reason."""
     by_person: int = 0

@@ -91,11 +91,11 @@ class Schedule:
         self._open[lane] = going | assigned.keys()
 
     def lost(self, lane: str) -> None:
-        """A worker died: its lane must be read again."""
+        """A worker died: its lane must be read again, before any other, for it may hold allowance."""
         self.left(lane)
         self._open.pop(lane, None)
         self._reading.discard(lane)
-        self._unread.append(lane)
+        self._unread.appendleft(lane)
 
     def left(self, lane: str) -> None:
         """A retired worker has let go of its lane."""

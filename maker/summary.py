@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from maker import heads, journal
+from maker import heads, journal, prices
 from maker.ledger import Ledger
 from maker.nouns import Json
+from maker.prices import Prices
 from maker.records import Record
 from maker.run_directory import RunDirectory
 from maker.totals import Totals
@@ -32,6 +33,24 @@ def summarise(run: RunDirectory) -> Summary:
     for lane in run.lanes():
         _add(found, lane, *journal.newest(run.lane(lane)))
     return found
+
+
+def lane_totals(run: RunDirectory) -> dict[str, Totals]:
+    """The totals of each lane, as far as they are written."""
+    found: dict[str, Totals] = {}
+    for lane in run.lanes():
+        headers, after = journal.newest(run.lane(lane))
+        if headers:
+            found[lane] = Totals.from_json(headers[-1]["totals"])
+            for record in after:
+                found[lane].fold(record)
+    return found
+
+
+def prices_given(run: RunDirectory) -> Prices:
+    """Those of the newest command."""
+    commands = run.commands()
+    return prices.from_json(commands[-1].get("price", {})) if commands else {}
 
 
 def status(run: RunDirectory, found: Summary) -> tuple[str, Json]:

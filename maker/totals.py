@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 from maker.nouns import Json
 from maker.records import Record
@@ -28,6 +28,8 @@ class Totals:
     """Decided steps whose answer is a person's."""
     tokens_in: int = 0
     tokens_out: int = 0
+    by_model: dict[str, list[int]] = field(default_factory=dict)
+    """[prompt tokens, response tokens] of each model that was drawn from, by the name that seats carry."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Red flags by reason, at decided steps."""
 
@@ -37,6 +39,9 @@ class Totals:
             self.samples += 1
             self.tokens_in += record["tokens_in"]
             self.tokens_out += record["tokens_out"]
+            mine = self.by_model.setdefault(record["model"], [0, 0])
+            mine[0] += record["tokens_in"]
+            mine[1] += record["tokens_out"]
         elif kind == "decision":
             self._fold_decision(record)
         elif record["event"] == "faults":
@@ -45,18 +50,29 @@ class Totals:
             self.drifts += 1
 
     def to_json(self) -> dict[str, Json]:
-        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "reasons": dict(self.reasons)}
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, **self._plain()}
 
     @classmethod
     def from_json(cls, stored: dict[str, Json]) -> Totals:
         return cls(**{**stored, "reasons": Counter(stored["reasons"])})
 
     def copy(self) -> Totals:
-        return replace(self, reasons=self.reasons.copy())
+        return self.from_json(self.to_json())
 
     def add(self, other: Totals) -> None:
-        for name in (f.name for f in fields(self)):
+        for name in (f.name for f in fields(self) if f.name != "by_model"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        for model, (tokens_in, tokens_out) in other.by_model.items():
+            mine = self.by_model.setdefault(model, [0, 0])
+            mine[0] += tokens_in
+            mine[1] += tokens_out
+
+    def _plain(self) -> dict[str, Json]:
+        """The fields that a JSON value may not share with this one."""
+        return {
+            "reasons": dict(self.reasons),
+            "by_model": {name: [*two] for name, two in self.by_model.items()},
+        }
 
     def _fold_decision(self, record: Record) -> None:
         self.steps += 1

@@ -21,6 +21,7 @@ from maker.cluster.coordinator import Progress
 from maker.cluster.lane_worker import LaneWorker, Orders
 from maker.errors import FencedError
 from maker.manifest import Manifest
+from maker.run_directory import RunDirectory
 from tests.conftest import Ended, Maker
 
 SIM = ("--model", "sim:error=0.01,flags=0.02")
@@ -72,6 +73,25 @@ def test_killed_actors_are_replaced_and_no_step_is_decided_twice(on_ray: Maker) 
     straight = on_ray(*words, *SIM, "--run-dir", "straight").done
     same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
     assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}
+
+
+def test_a_budget_holds_for_three_actors_one_of_which_dies(on_ray: Maker) -> None:
+    words = ("run", "hanoi", "-T", "disks=8", "-T", "waypoints=6", "--workers", 3, "--json")
+    slow = ("--model", "sim:error=0.01,flags=0.02,latency=10ms", "--run-dir", "r")
+    process = on_ray.start(*words, *slow, "--max-calls", 400)
+    wait_for(lambda: steps_written(on_ray.folder / "r") > 30)
+    actors()[0].send_signal(signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    ended = Ended(process.returncode, out, err)
+    assert (ended.code, ended.done["status"], ended.done["lost_workers"]) == (4, "budget", 1), err
+    journaled = sum(1 for _ in RunDirectory(on_ray.folder / "r").records(("sample",)))
+    assert 397 < journaled == ended.done["samples"] <= 400
+    done = on_ray(*words, *slow, "--max-calls", 1000).done
+    straight = on_ray(*words, *SIM, "--run-dir", "straight").done
+    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
+    assert {name: done[name] for name in same} == {name: straight[name] for name in same}
+    steps = [on_ray("steps", name, "--json").events for name in ("r", "straight")]
+    assert steps[0] == steps[1]
 
 
 def steps_written(run: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from maker import soundness, summary
+from maker import prices, soundness, summary
 from maker.cli.run import AsJson
 from maker.errors import inert
 from maker.nouns import Json
@@ -54,6 +54,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
         **totals,
+        "cost": prices.money(summary.prices_given(run), found.totals),
         "segments_finished": found.finished,
         "segments_going": len(found.going),
         "parked": found.parked,

@@ -76,7 +76,7 @@ class Shown:
         verdict = {True: ", verified", False: ", found wrong", None: ""}[result.verified]
         out.print(Text(f"{result.status}{verdict}: {result.steps:,} steps in {result.seconds:.1f} s"))
         if result.reason:
-            out.print(Text(result.reason))
+            out.print(Text(result.reason), soft_wrap=True)
         for name, value in _outcome(result):
             out.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
 
@@ -98,6 +98,8 @@ class Shown:
             shown.append(
                 ("segments", f"{progress.going} going, {progress.finished} done, {progress.parked} parked")
             )
+        if progress.cost is not None:
+            shown.append(("cost", f"{progress.cost:,.4f}"))
         if totals.transport_faults:
             shown.append(("faults", f"{totals.transport_faults:,}"))
         if progress.expected and rate > 0 and now - began > 0.5:
@@ -138,6 +140,8 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
         ("contested", f"{result.contested:,} steps with more than one answer"),
         ("tokens", f"{result.tokens_in:,} in, {result.tokens_out:,} out"),
     ]
+    if result.cost is not None:
+        rows.append(("cost", f"{result.cost:,.4f}"))
     if result.transport_faults:
         rows.append(("faults", f"{result.transport_faults:,} of the transport, retried"))
     if result.drifts:

@@ -51,6 +51,16 @@ GiveUpAfter = Annotated[
 Durability = Annotated[
     Literal["group", "step"], typer.Option(help="Sync the journal once a second, or with every decision.")
 ]
+MaxCalls = Annotated[int | None, typer.Option(help="The most samples that the run may draw.")]
+MaxTokens = Annotated[int | None, typer.Option(help="The most tokens, of prompts and responses.")]
+MaxCost = Annotated[float | None, typer.Option(help="The most money, by --price.")]
+Price = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[MODEL=]IN,OUT",
+        help="What a million prompt tokens and a million response tokens cost; repeatable, once a model.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
 
 
@@ -89,6 +99,10 @@ def run(
     base_url: BaseUrl = None,
     give_up_after: GiveUpAfter = None,
     durability: Durability = "group",
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
     as_json: AsJson = False,
     config: Annotated[
         Path | None,
@@ -103,7 +117,9 @@ def run(
     asked = partial(api.run, task, params=_parameters(parameter or []), model=model or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
     where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
-    _show(partial(asked, **more, **where, base_url=base_url, give_up_after=give_up_after), as_json)
+    budget = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "price": price}
+    endpoint = {"base_url": base_url, "give_up_after": give_up_after}
+    _show(partial(asked, **more, **where, **endpoint, **budget), as_json)
 
 
 def resume(
@@ -125,6 +141,10 @@ def resume(
     base_url: BaseUrl = None,
     give_up_after: GiveUpAfter = None,
     durability: Durability = "group",
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with RUN where it was; parked steps with the samples they have.
@@ -137,7 +157,8 @@ def resume(
     where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
     endpoint = {"base_url": base_url, "give_up_after": give_up_after}
     panel = partial(api.resume, retry_parked=retry_parked, model=model or None, k=k, voter=voter)
-    _show(partial(panel, run, max_samples=max_samples, **where, **endpoint), as_json)
+    budget = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "price": price}
+    _show(partial(panel, run, max_samples=max_samples, **where, **endpoint, **budget), as_json)
 
 
 def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:

@@ -51,6 +51,12 @@ def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
     yield from _calls(asked, log)
 
 
+def samples(run: Path) -> int:
+    """How many count at this moment."""
+    lanes = sorted((run / "lanes").iterdir()) if (run / "lanes").exists() else []
+    return sum(line["kind"] == "sample" for lane in lanes for line in _lane(lane))
+
+
 # -- what the files hold ---------------------------------------------------------------------------
 
 

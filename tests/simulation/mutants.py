@@ -14,6 +14,7 @@ from pytest import MonkeyPatch
 
 from maker import chunks, command, journal, records
 from maker.ballot import Ballot
+from maker.budget import Allowance
 from maker.chain import Chain, Commit
 from maker.cluster import coordinator, lane_worker
 from maker.disk import Disk
@@ -282,8 +283,8 @@ def a_lost_workers_open_segments_are_begun_anew(patch: MonkeyPatch) -> None:
 
 
 def an_exchange_that_comes_twice_is_done_twice(patch: MonkeyPatch) -> None:
-    async def exchange(worker: Any, number: int, segments: Any, wait: float) -> Any:
-        return await worker._exchange(segments, wait)
+    async def exchange(worker: Any, number: int, segments: Any, wait: float, limit: Any = None) -> Any:
+        return await worker._exchange(segments, wait, limit)
 
     patch.setattr(lane_worker.LaneWorker, "exchange", exchange)
 
@@ -294,6 +295,23 @@ def an_overtaken_command_writes_its_result(patch: MonkeyPatch) -> None:
         return result
 
     patch.setattr(command.Command, "_conclude", conclude)
+
+
+# -- the budget ------------------------------------------------------------------------------------
+
+
+def lanes_that_are_not_read_yet_are_not_counted(patch: MonkeyPatch) -> None:
+    patch.setattr(command.summary, "lane_totals", lambda run: {})
+
+
+def draws_under_way_are_not_counted(patch: MonkeyPatch) -> None:
+    patch.setattr(Allowance, "_hold", lambda allowance, place, bound: None)
+
+
+def a_limit_is_raised_twice_when_it_is_told_twice(patch: MonkeyPatch) -> None:
+    limit_to = Allowance.limit_to
+    raised = lambda allowance, limit: limit_to(allowance, allowance._limit + limit)  # noqa: E731
+    patch.setattr(Allowance, "limit_to", raised)
 
 
 # -- voting ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from maker.budget import Spend
 from maker.cluster.crew import WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
 from maker.nouns import Segment
@@ -49,8 +50,10 @@ class SimWorker:
             await asyncio.sleep(self.crew.world.lot.uniform(0, 5))
         return await self._call(self._worker.start, again=False)
 
-    async def exchange(self, number: int, segments: Sequence[Segment], wait: float) -> Report:
-        return await self._call(lambda: self._worker.exchange(number, segments, wait))
+    async def exchange(
+        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+    ) -> Report:
+        return await self._call(lambda: self._worker.exchange(number, segments, wait, limit))
 
     async def stop(self) -> Report:
         report = await self._call(self._worker.stop, again=False)

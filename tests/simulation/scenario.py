@@ -17,12 +17,13 @@ import structlog
 
 from maker import assembly, journal, plugins
 from maker.asked import source
+from maker.budget import NO_CAP, Spend, Terms
 from maker.command import Command
 from maker.errors import MakerError
 from maker.manifest import Manifest
 from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
-from tests.simulation.auditor import Asked, audit
+from tests.simulation.auditor import Asked, audit, samples
 from tests.simulation.disk import SITES, Plan, SimDisk
 from tests.simulation.network import SimCrew
 from tests.simulation.world import Dead, Log, Loop, Machine, Process, World
@@ -75,12 +76,17 @@ class _Scenario:
         )
         self.faults = lot.choice((0.0, 0.1))
         journal.CHUNK_BYTES = lot.choice((600, 2000, 6000, 4 << 20))
+        self.most = lot.randint(1, 3 * self.asked.length * self.asked.count * self.asked.k)
+        """Calls that the disturbed commands may make together, where they are capped."""
+        self.capped = lot.random() < 0.4
         self.wrong: list[str] = []
         self.ends: list[tuple[Process, asyncio.Task[RunResult]]] = []
 
     async def play(self) -> Outcome:
         for number in range(self.world.lot.randint(0, 4)):
             await self._disturbed(number)
+            if self.capped and (found := samples(self.world.folder / "run")) > self.most:
+                self.wrong.append(f"the journal holds {found} samples, at most {self.most} were allowed")
         await self._calm()
         self._check_ends()
         log = self.world.log
@@ -99,19 +105,23 @@ class _Scenario:
         disk = SimDisk(process, self._plan() if faulty and lot.random() < 0.5 else {})
         crew = SimCrew(self.world, process, self._plan, faulty)
         cap = lot.choice((3, 8, 60)) if faulty else 60
-        task = process.spawn(self._command(disk, crew, max(cap, self.asked.k), lot.randint(1, 3)))
+        calls = lot.randint(1, self.most) if faulty and self.capped else NO_CAP
+        work = self._command(disk, crew, max(cap, self.asked.k), lot.randint(1, 3), calls)
+        task = process.spawn(work)
         task.add_done_callback(lambda _: self._reap(process))
         self.ends.append((process, task))
         return process, task
 
-    async def _command(self, disk: SimDisk, crew: SimCrew, cap: int, workers: int) -> RunResult:
+    async def _command(self, disk: SimDisk, crew: SimCrew, cap: int, workers: int, calls: int) -> RunResult:
         """What `api.run` does."""
         asked, directory = self.asked, RunDirectory(self.world.folder / "run", disk)
         manifest = directory.begin(_manifest(asked, self.faults, cap))
         if finished := stored(directory):
             return finished
         subject = assembly.task(manifest)
-        return await Command(directory, manifest, subject, workers, asked.durability).carry_out(crew)
+        terms = Terms(Spend(calls, NO_CAP, NO_CAP))
+        command = Command(directory, manifest, subject, workers, asked.durability, terms=terms)
+        return await command.carry_out(crew)
 
     def _plan(self) -> Plan:
         """At which operation of a disk something happens, if at all."""
@@ -191,7 +201,7 @@ _DISTURBANCES = (
     _Scenario._lose_power,
 )
 _FINE = {"done"}
-_DISTURBED = {"done", "parked", "blocked", "stopped", "fenced", "failed"}
+_DISTURBED = {"done", "parked", "budget", "blocked", "stopped", "fenced", "failed"}
 
 
 def _manifest(asked: Asked, faults: float, cap: int) -> Manifest:
