@@ -48,6 +48,8 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.chain
 	$(BIN)/python -m benchmarks.resume
+	$(BIN)/python -m benchmarks.journal
+	$(BIN)/python -m benchmarks.kills
 	$(BIN)/python -m benchmarks.demo
 
 wheel: .venv/dev

@@ -117,8 +117,8 @@ def journal() -> None:
         lane.close()
 
 
-async def run(engine: Engine) -> None:
-    machine = Chain(Task(TASK, "hanoi"), PANEL, next(iter(TASK.segments())))
+async def run(engine: Engine, task: Hanoi = TASK) -> None:
+    machine = Chain(Task(task, "hanoi"), PANEL, next(iter(task.segments())))
     await engine.run(machine, machine.start())
 
 

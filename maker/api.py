@@ -68,8 +68,8 @@ def run(
     responses, and in money; price: what a million of either cost, `0.15,0.60`, or `NAME=0.15,0.60` for
     each model. retry: see `resume`.
 
-    Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError; every other end is
-    told by the result's status.
+    Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError, and StorageError when the
+    run cannot even be begun or claimed; every other end is told by the result's status.
     """
     if workers < 1 or engine not in ("ray", "inline"):
         raise UsageError(f"workers={workers}, engine={engine!r}; expected 1 or more, and ray or inline")

@@ -1,7 +1,7 @@
 """One command's life on a run: claim it, have a coordinator run it, judge what came of it, write the result.
 
-Every end is a `RunResult`. It does not know where workers live (the crew does) nor how a run is asked for
-(`api.py`). Invariant: only the command that owns the run writes its result.
+Once the run is claimed, every end is a `RunResult`. It does not know where workers live (the crew does) nor
+how a run is asked for (`api.py`). Invariant: only the command that owns the run writes its result.
 """
 
 from __future__ import annotations

@@ -222,10 +222,14 @@ def storage(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{where} cannot be written: {error.strerror or error}; nothing is lost, see to it and run the "
-            "same command again"
-        ) from None
+        raise refused(where, error) from None
+
+
+def refused(where: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{where} cannot be written: {error.strerror or error}; nothing is lost, see to it and run the "
+        "same command again"
+    )
 
 
 def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event")) -> Iterator[Record]:

@@ -6,6 +6,7 @@ plug-ins.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +22,13 @@ from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.records import FORMAT, Record
 
+_FAULTS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+"""Of the storage; any other refusal is of the place that was named."""
+
+
+class _TakenError(UsageError):
+    """There is something in the directory."""
+
 
 class RunDirectory:
     def __init__(self, path: Path, disk: Disk = DISK) -> None:
@@ -34,7 +42,7 @@ class RunDirectory:
         """
         try:
             return self.create(manifest)
-        except UsageError:
+        except _TakenError:
             if not (self.path / "manifest.json").exists():
                 raise
         stored = self.manifest()
@@ -44,18 +52,21 @@ class RunDirectory:
     def create(self, manifest: Manifest) -> Manifest:
         """Write the manifest into a new or empty directory, if no other process is quicker.
 
-        Raises UsageError when there is something in it.
+        Raises UsageError when there is something in it or it cannot be made, StorageError when the file
+        system fails.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is no directory: give another --run-dir")
         try:
             self._disk.make_folder(self.path)
             if not all(entry.name.startswith(".manifest.json.") for entry in self.path.iterdir()):
-                raise UsageError(f"{self.path} is not empty: give another --run-dir")
+                raise _TakenError(f"{self.path} is not empty: give another --run-dir")
             self._put("manifest.json", manifest.model_dump(mode="json"), exclusively=True)
         except FileExistsError:
-            raise UsageError(f"{self.path} has just become another run: give another --run-dir") from None
+            raise _TakenError(f"{self.path} has just become another run: give another --run-dir") from None
         except OSError as error:
+            if error.errno in _FAULTS:
+                raise journal.refused(self.path, error) from None
             raise UsageError(f"{self.path}: {error.strerror}; give another --run-dir") from None
         return manifest
 

@@ -24,7 +24,8 @@ from functools import cache
 from typing import Any, Self
 
 Answer = Callable[[str, int], str]
-"""(content of the last message, 0-based count of answers given to these messages before) -> text"""
+"""(content of the last message, the request's seed or, where it has none, the 0-based count of answers given
+to these messages before) -> text"""
 
 
 @dataclass(slots=True)
@@ -280,7 +281,7 @@ class Faultd:
         prompt, given = call.body["messages"][-1]["content"], json.dumps(call.body["messages"])
         texts = []
         for _ in range(count):
-            texts.append(self.answer(prompt, self._given[given]))
+            texts.append(self.answer(prompt, call.body.get("seed", self._given[given])))
             self._given[given] += 1
         done: dict[str, Any] = {
             "id": f"chatcmpl-{call.ordinal}",

@@ -8,28 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from maker.decomposers.hanoi import path, wording
 from maker.nouns import Message
 from maker.workers.embedded import load, tokenizer
 from maker.workers.embedded.drawing import Asked, Draw, Drawing
 from maker.workers.embedded.transformer import CONTEXT
 from tests.conftest import Ended, Maker
 from tests.faultd import Act, Call, Faultd, status
+from tests.hanoi_endpoint import right
 
 CANARY = "sk-canary-4711-do-not-print"
 EXACT = "top_k=0,top_p=1,min_p=0"
 """Without these llama.cpp cuts the tail of the distribution."""
-ASKED = re.compile(r"previous_move = (.*)\ncurrent_state = (.*)$")
-
-
-def right(prompt: str, ordinal: int) -> str:
-    """The right answer to a Hanoi prompt, read from its text as a model would."""
-    found = ASKED.search(prompt)
-    assert found is not None
-    pegs = [wording._integers(peg) for peg in re.findall(r"\[([\d, ]*)\]", found[2])]
-    previous = None if found[1] == "None" else wording._integers(found[1].strip("[]"))
-    move = path.next_move(pegs, previous)
-    return wording.write(move, path.apply(pegs, move))
 
 
 def run(maker: Maker, server: str, *words: object, model: str = "openai:tiny", **environment: str) -> Ended:

@@ -14,7 +14,6 @@ import maker
 from maker import Message, Prompt, RedFlag, Sample, Segment, Step
 from maker.errors import JoinError, PluginError, UsageError
 from maker.model import Request
-from tests.conftest import Maker
 
 DEEP: list[Any] = []
 for _ in range(100_000):
@@ -274,17 +273,3 @@ def test_a_model_without_a_name_or_with_an_end_that_raises_does_no_harm(tmp_path
 def test_a_cap_below_what_the_voter_needs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the voter needs 9 votes"):
         maker.run("hanoi", model="sim", k=9, max_samples=8, engine="inline", run_dir=tmp_path / "r")
-
-
-def test_two_commands_on_one_run_give_one_done_and_one_fenced_and_no_wrong_verdict(maker: Maker) -> None:
-    words = ("run", "hanoi", "-T", "disks=6", "--model", "sim:latency=4ms", "--run-dir", "r", "--json")
-    for _ in range(8):
-        processes = [maker.start(*words) for _ in range(2)]
-        said = [process.communicate(timeout=60) for process in processes]
-        assert all(out for out, _ in said), said
-        ends = [json.loads(out.splitlines()[-1]) for out, _ in said]
-        assert {end["status"] for end in ends} <= {"done", "fenced"}, said
-        assert "done" in {end["status"] for end in ends}
-        assert maker(*words).done["status"] == "done"
-        for path in sorted((maker.folder / "r").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()

@@ -84,14 +84,14 @@ class World:
     segments=st.integers(0, 20),
     workers=st.integers(1, 4),
     breadth=st.integers(1, 5),
-    lanes=st.lists(st.integers(0, 4), max_size=5),
+    lanes=st.dictionaries(st.integers(0, 6), st.integers(0, 4), max_size=5),
     loss=st.sampled_from([0.0, 0.1, 0.3]),
     seed=st.integers(0, 2**32),
 )
 def test_every_segment_ends_once_whatever_dies(
-    segments: int, workers: int, breadth: int, lanes: list[int], loss: float, seed: int
+    segments: int, workers: int, breadth: int, lanes: dict[int, int], loss: float, seed: int
 ) -> None:
-    before = {f"{lane:04d}": {f"old{lane}-{n}" for n in range(count)} for lane, count in enumerate(lanes)}
+    before = {f"{lane:04d}": {f"old{lane}-{n}" for n in range(count)} for lane, count in lanes.items()}
     world = World(segments, workers, breadth, before, seed)
     world.shell()
     for _ in range(2000):

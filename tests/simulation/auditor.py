@@ -42,7 +42,7 @@ def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
     lines = []
     for lane in sorted((run / "lanes").iterdir()):
         try:
-            lines += _lane(lane)
+            lines += lane_lines(lane)
         except (AssertionError, ValueError, KeyError, IndexError, zstandard.ZstdError) as error:
             yield f"lane {lane.name} cannot be read: {type(error).__name__} {error}"
     yield from _decisions(lines, asked)
@@ -60,7 +60,7 @@ def samples(run: Path) -> int:
 # -- what the files hold ---------------------------------------------------------------------------
 
 
-def _lane(lane: Path) -> list[Line]:
+def lane_lines(lane: Path) -> list[Line]:
     """The lines that count, in order."""
     forms = sorted(lane.glob("[0-9]*.jsonl"), key=_length) + sorted(lane.glob("[0-9]*.zst"), key=_length)
     chunks = {int(path.name[:6]): path for path in forms}

@@ -1,0 +1,194 @@
+"""Real kills of real processes: `python -m benchmarks.kills --kills 200` (about half an hour).
+
+Chains of 2**disks - 1 dependent steps are killed at random moments, by a seed, and started again by the same
+command, until they end (`killing.py`). Then each run is judged (`kill_audit.py`): every step decided once, as
+in the undisturbed run of the same seed; verified; nothing asked twice of the endpoint but what was in flight
+at a kill.
+
+    endpoint   `openai:` over HTTP against tests/faultd.py, in one process (--engine inline)
+    ray        the same in 8 segments on Ray with 2 actors; the command or an actor is killed
+    embedded   the model in the package; it has no log of calls, so only files and verdict are judged
+
+Exit code 1 if a promise was broken; which one is on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.kill_audit import Paid, Written, paid, same, written
+from benchmarks.killing import Killed, Pace
+from benchmarks.record import keep
+from tests.faultd import Faultd
+from tests.hanoi_endpoint import Erring
+
+A_RUN = 10
+"""Kills of one run at most."""
+SAME = ("steps", "votes", "samples", "flagged", "contested", "flags", "result")
+"""What of a result no kill may change."""
+LATENCY = 0.005
+"""Seconds that the endpoint takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    name: str
+    share: float
+    """Of the kills."""
+    k: int
+    words: tuple[str, ...]
+    served: bool = True
+    """By an endpoint of ours, whose log is read."""
+    actors: float = 0.0
+    """Share of the kills that hit an actor."""
+
+    def server(self) -> AbstractContextManager[Faultd | None]:
+        return Faultd(answer=Erring(), latency=LATENCY) if self.served else nullcontext()
+
+    def run(self, path: Path, disks: int, seed: int, server: Faultd | None) -> Killed:
+        words = ["run", "hanoi", "-T", f"disks={disks}", "--seed", str(seed), "--k", str(self.k), "--json"]
+        where = ["--base-url", server.url] if server else []
+        return Killed(path, [*words, *self.words, *where], server)
+
+
+_CHAT = ("--model", "openai:tiny,send_seed=true")
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("endpoint", 0.5, 3, (*_CHAT, "--engine", "inline")),
+        Kind("ray", 0.35, 3, (*_CHAT, "--workers", "2", "-T", "waypoints=8"), actors=0.7),
+        Kind("embedded", 0.15, 4, ("--model", "embedded:temperature=1.5", "--engine", "inline"), False),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Straight:
+    """The undisturbed run of a kind."""
+
+    seed: int
+    done: dict[str, Any]
+    written: Written
+    start: float
+    """Seconds of its wall clock before and after the run itself."""
+
+
+@dataclass(slots=True)
+class Judged:
+    """A run that was killed, and what the audit says of it."""
+
+    run: Killed
+    wrong: list[str]
+    paid: Paid | None
+    """None where the model keeps no log."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kills")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--disks", type=int, default=11)
+    parser.add_argument("--seed", type=int, default=1, help="decides when and what is killed")
+    parser.add_argument("--kind", choices=KINDS, help="this kind only")
+    asked = parser.parse_args()
+    kinds = [kind for kind in KINDS.values() if asked.kind in (None, kind.name)]
+    whole = sum(kind.share for kind in kinds)
+    rows, wrong = [], []
+    for kind in kinds:
+        began = time.monotonic()
+        runs = measure(kind, round(asked.kills * kind.share / whole), asked.disks, asked.seed)
+        rows.append(_row(kind, runs, time.monotonic() - began))
+        wrong += [f"{kind.name}, run {n}: {each}" for n, run in enumerate(runs, 1) for each in run.wrong]
+    keep("kills", rows, f"python -m benchmarks.kills {' '.join(sys.argv[1:])}".rstrip())
+    print("\n".join(wrong) or "no promise was broken")
+    return 1 if wrong else 0
+
+
+def measure(kind: Kind, kills: int, disks: int, seed: int) -> list[Judged]:
+    """Runs of one kind until there were so many kills."""
+    lot, runs = Random(f"{kind.name}/{seed}"), list[Judged]()
+    with tempfile.TemporaryDirectory() as folder:
+        straight = undisturbed(kind, disks, seed, Path(folder))
+        between = straight.done["seconds"] / A_RUN
+        while (left := kills - sum(len(each.run.kills) for each in runs)) > 0:
+            pace = Pace(straight.start, between, kind.actors, min(left, A_RUN))
+            with kind.server() as server:
+                run = kind.run(Path(folder) / f"killed{len(runs)}", disks, straight.seed, server)
+                run.until_done(pace, lot)
+            runs.append(judge(kind, run, straight))
+    return runs
+
+
+def undisturbed(kind: Kind, disks: int, seed: int, folder: Path) -> Straight:
+    """The run that nobody kills; the next seed is tried where two of its seats share theirs."""
+    while True:
+        with kind.server() as server:
+            run = kind.run(folder / f"straight{seed}", disks, seed, server)
+            began = time.monotonic()
+            run.until_done(Pace(0, 0, 0, most=0), Random())
+            wall = time.monotonic() - began
+        if run.code != 0 or run.done["verified"] is not True:
+            raise SystemExit(f"the undisturbed run of {kind.name} ended {run.code}: {run.done.get('reason')}")
+        found = written(run.path)
+        if len({number for number, _ in found.samples.values()}) == len(found.samples):
+            return Straight(seed, run.done, found, wall - run.done["seconds"])
+        seed += 1
+
+
+def judge(kind: Kind, run: Killed, straight: Straight) -> Judged:
+    found = written(run.path)
+    wrong = [*run.wrong, *_verdict(run), *found.twice, *_difference(kind, run, found, straight)]
+    if run.server is None:
+        return Judged(run, wrong, None)
+    cost, wasted = paid(found, run.server.calls, run.kills, kind.k)
+    return Judged(run, wrong + wasted, cost)
+
+
+def _verdict(run: Killed) -> Iterator[str]:
+    ended = (run.code, run.done.get("status"), run.done.get("verified"))
+    if ended != (0, "done", True):
+        yield f"it ended {ended}: {run.done.get('reason')}"
+
+
+def _difference(kind: Kind, run: Killed, found: Written, straight: Straight) -> Iterator[str]:
+    """From the undisturbed run; the embedded model may answer otherwise when it draws in other batches."""
+    if not kind.served:
+        if found.decisions.keys() != straight.written.decisions.keys():
+            yield f"{len(found.decisions)} steps are decided, expected {len(straight.written.decisions)}"
+        return
+    yield from same(found, straight.written)
+    if odd := [each for each in SAME if run.done.get(each) != straight.done[each]]:
+        yield f"the result differs from the undisturbed run's in {', '.join(odd)}"
+
+
+def _row(kind: Kind, runs: list[Judged], seconds: float) -> dict[str, Any]:
+    kills = [kill for each in runs for kill in each.run.kills]
+    costs = [each.paid for each in runs if each.paid]
+    return {
+        "kind": kind.name,
+        "runs": len(runs),
+        "kills": len(kills),
+        "of actors": sum(kill.victim == "actor" for kill in kills),
+        "steps": sum(each.run.done.get("steps", 0) for each in runs),
+        "samples": sum(each.run.done.get("samples", 0) for each in runs),
+        "calls": sum(cost.calls for cost in costs) if costs else "-",
+        "open at kills": sum(kill.open for kill in kills) if costs else "-",
+        "in flight": sum(cost.lost for cost in costs) if costs else "-",
+        "most at a kill": max(cost.most_lost for cost in costs) if costs else "-",
+        "drawn again": sum(cost.redrawn for cost in costs) if costs else "-",
+        "orphans s": round(max((kill.gone - kill.sent for kill in kills), default=0), 2),
+        "violations": sum(len(each.wrong) for each in runs),
+        "seconds": round(seconds),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""The benchmarks that judge as well as measure, on small sizes."""
+
+from __future__ import annotations
+
+from benchmarks import journal, resume
+
+
+def test_a_chain_killed_at_random_points_ends_as_the_undisturbed_one() -> None:
+    killed, wrong = resume.measure(11, kills=2)
+    assert not wrong
+    assert [row["end"] for row in killed.rows] == ["killed"] * (len(killed.rows) - 1) + ["done"]
+    assert len(killed.rows) > 1
+    assert killed.rows[1]["steps before"] > 0
+    assert 0 < killed.rows[1]["after claim s"] < killed.rows[1]["first draw s"]
+
+
+def test_the_journals_figures_are_of_one_run() -> None:
+    figures = {row["figure"]: row for row in journal.measure(disks=8, rounds=1)}
+    assert 10 < figures[journal.BYTES_RECORD]["median"] < figures[journal.BYTES_SAMPLE]["median"] < 200
+    assert all(row["min"] <= row["median"] <= row["max"] for row in figures.values())
