@@ -54,7 +54,7 @@ def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
 def samples(run: Path) -> int:
     """How many count at this moment."""
     lanes = sorted((run / "lanes").iterdir()) if (run / "lanes").exists() else []
-    return sum(line["kind"] == "sample" for lane in lanes for line in _lane(lane))
+    return sum(line["kind"] == "sample" for lane in lanes for line in lane_lines(lane))
 
 
 # -- what the files hold ---------------------------------------------------------------------------
