@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from maker import compatibility, journal
+from maker import chunks, compatibility, journal
 from maker.disk import DISK, Disk
 from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError
 from maker.manifest import Manifest
@@ -123,6 +123,25 @@ class RunDirectory:
     def lanes(self) -> list[str]:
         folder = self.path / "lanes"
         return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+    def size(self) -> int:
+        """Bytes of all chunks."""
+        return sum(self._bytes(chunk) for lane in self.lanes() for chunk in chunks.of(self.lane(lane)))
+
+    def sealed(self) -> tuple[int, int]:
+        """(bytes of all chunks but each lane's newest, samples in them)"""
+        found = samples = 0
+        for lane in self.lanes():
+            there = chunks.of(self.lane(lane))
+            if there and (header := chunks.header(there[-1])):
+                found += sum(map(self._bytes, there[:-1]))
+                samples += header["totals"]["samples"]
+        return found, samples
+
+    def _bytes(self, chunk: Path) -> int:
+        with suppress(FileNotFoundError):  # sealed since it was listed
+            return chunk.stat().st_size
+        return 0
 
     def records(self, kinds: tuple[str, ...]) -> Iterator[Record]:
         for lane in self.lanes():

@@ -54,6 +54,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
         **totals,
+        "journal_bytes": run.size(),
         "cost": prices.money(summary.prices_given(run), found.totals),
         "segments_finished": found.finished,
         "segments_going": len(found.going),

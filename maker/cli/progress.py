@@ -4,21 +4,29 @@ end on stdout."""
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 import structlog
+from rich import filesize
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from maker import forecast
+from maker.run_directory import RunDirectory
+
 if TYPE_CHECKING:
     from maker.cluster.coordinator import Progress
     from maker.manifest import Manifest
     from maker.result import RunResult
+
+log = structlog.get_logger("maker")
 
 PLAIN_SECONDS = 5.0
 """Between two plain lines."""
@@ -33,6 +41,9 @@ class Shown:
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._at_terminal = self._console.is_terminal and not as_json
         self._printed = 0.0
+        self._directory = RunDirectory(Path())
+        self._disk = ""
+        self._warned = False
         self._began = (time.monotonic(), 0)
         """When the first report came, and the steps it had: rates leave out what was read back."""
 
@@ -51,6 +62,7 @@ class Shown:
         if self._json:
             line = {"event": "launch", "run": directory, **manifest.model_dump(mode="json", exclude={"run"})}
             print(json.dumps(line), file=self._out, flush=True)
+        self._directory = RunDirectory(Path(directory))
         for name, value in _asked(manifest, directory):
             self._console.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
 
@@ -62,9 +74,23 @@ class Shown:
             self._live.update(self._table(progress, now))
         if now - self._printed >= PLAIN_SECONDS:
             self._printed = now
+            self._look_at_disk(progress)
             if not self._at_terminal:
                 line = "  ".join(" ".join(pair) for pair in self._figures(progress, now))
                 self._console.print(Text(line), soft_wrap=True)
+
+    def _look_at_disk(self, progress: Progress) -> None:
+        """What the journal takes, what it will take, and once a warning if there is less room."""
+        self._disk = filesize.decimal(self._directory.size())
+        if not progress.expected:
+            return
+        lanes = len(self._directory.lanes())
+        more = forecast.to_come(self._directory.sealed(), progress.totals, progress.expected, lanes)
+        free = shutil.disk_usage(self._directory.path).free
+        self._disk += f", up to {filesize.decimal(more)} more"
+        if more > free and not self._warned:
+            self._warned = True
+            log.warning("disk_may_run_out", needed=filesize.decimal(more), free=filesize.decimal(free))
 
     def result(self, result: RunResult) -> None:
         """The end of a run."""
@@ -102,6 +128,8 @@ class Shown:
             shown.append(("cost", f"{progress.cost:,.4f}"))
         if totals.transport_faults:
             shown.append(("faults", f"{totals.transport_faults:,}"))
+        if self._disk:
+            shown.append(("journal", self._disk))
         if progress.expected and rate > 0 and now - began > 0.5:
             shown.append(("ETA", _duration((progress.expected - totals.steps) / rate)))
         return shown
