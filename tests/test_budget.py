@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker import api, journal, records
+from maker import api, journal, records, summary
 from maker.budget import NO_CAP, ZERO, Account, Allowance, Budget, Spend, Terms
 from maker.chain import Chain, Park
 from maker.engine import Engine
@@ -404,6 +404,22 @@ def test_each_model_of_a_panel_has_its_price(maker: Maker) -> None:
     (sim_in, sim_out), (in_, out) = status["by_model"]["sim"], status["by_model"]["embedded"]
     assert (sim_in + in_, sim_out + out) == (done["tokens_in"], done["tokens_out"])
     assert done["cost"] == status["cost"] == (sim_out * 1 + in_ * 2 + out * 3) / 1e6 > 0
+
+
+def test_models_that_retry_parked_steps_have_their_prices_too(tmp_path: Path) -> None:
+    params = {"disks": 4, "waypoints": 1}
+    parked = run(tmp_path, params=params, model="sim:flags=1", max_samples=5, price="1,1")
+    assert parked.status == "parked"
+    retried = {"engine": "inline", "retry_parked": True, "model": ["embedded"], "max_cost": 1.0}
+    with pytest.raises(UsageError, match="no price for embedded"):
+        api.resume(tmp_path, **retried, price="sim=1,1")
+    again = api.resume(tmp_path, **retried, price=["sim=0,1", "embedded=2,3"])
+    assert (again.status, again.steps) == ("parked", 1), "the next step is the run's own panel's"
+    tokens = summary.summarise(RunDirectory(tmp_path)).totals.by_model
+    (_, sim_out), (heard, said) = tokens["sim"], tokens["embedded"]
+    assert again.cost == (sim_out + 2 * heard + 3 * said) / 1e6
+    with pytest.raises(UsageError, match="no price for embedded"):
+        api.resume(tmp_path, engine="inline", price="sim=0,1")
 
 
 def test_budgets_come_from_a_file_too(maker: Maker) -> None:

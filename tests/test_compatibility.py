@@ -128,6 +128,7 @@ REFUSED = [
 ]
 ALLOWED = [
     Row("the cap on samples", None, {"--max-samples": 20}),
+    Row("what the run may spend, and prices", None, {"--max-calls": 900, "--price": "1,2"}),
     Row("the workers", None, {"--workers": 3}),
     Row("the engine", None, {"--engine": "ray"}),
     Row("an endpoint's address", None, {"--base-url": "http://127.0.0.1:1/v1"}),

@@ -108,14 +108,6 @@ def test_one_segment_takes_one_worker() -> None:
     assert schedule.wishes() == [Launch("0000")]
 
 
-def test_a_new_lane_does_not_take_the_name_of_one_whose_predecessor_is_gone() -> None:
-    schedule = Schedule(["0001"], workers=2, breadth=8)
-    schedule.offer([Segment("a", None), Segment("b", None)])
-    assert schedule.wishes() == [Launch("0001")]
-    schedule.reported("0001", [], [])
-    assert schedule.wishes() == [Launch("0000")]
-
-
 def test_a_lost_lane_is_read_before_any_other() -> None:
     schedule = Schedule(["0000", "0001", "0002"], workers=1, breadth=8)
     assert schedule.wishes() == [Launch("0000")]
