@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -35,6 +36,7 @@ import json, sys, sysconfig
 from pathlib import Path
 from typer.main import get_command
 from maker.cli import app
+from maker.errors import MakerError
 
 command = get_command(app)  # evaluates the annotations of our own functions, once
 root, words, plugin = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
@@ -63,7 +65,7 @@ for run in ("warm", "run"):
     for typed in words:
         try:
             command.main([word.replace("RUN", run) for word in typed], standalone_mode=False)
-        except (SystemExit, AttributeError):  # the trap is no voter
+        except (SystemExit, AttributeError, MakerError):  # the trap is no voter
             pass
 armed = False
 print("\\n" + json.dumps(seen))
@@ -84,8 +86,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "trap.py").write_text(TRAP)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     trap = str(tmp_path / "trap.py")
-    manifest["task"]["spec"], manifest["models"][0]["spec"] = f"{trap}:Echo", f"{trap}:Says"
-    manifest["voter"] = manifest["red_flags"] = f"{trap}:Path"
+    named = {"sha256": hashlib.sha256(TRAP.encode()).hexdigest(), "defined": ""}
+    manifest["task"], manifest["models"] = (
+        named | {"spec": f"{trap}:Echo"},
+        [named | {"spec": f"{trap}:Says"}],
+    )
+    manifest["voter"], manifest["red_flags"] = named | {"spec": f"{trap}:Path"}, []
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
 
