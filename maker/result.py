@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from maker import summary
 from maker.nouns import Json
 from maker.run_directory import RunDirectory
 
@@ -72,4 +73,5 @@ def stored(directory: RunDirectory) -> RunResult | None:
     found = directory.result()
     if found is None or (found["status"] != "done" and found["verified"] is not False):
         return None
+    summary.check_result(directory, summary.summarise(directory))
     return RunResult(**(found | {"seconds": 0.0, "run": str(directory.path)}))

@@ -26,6 +26,10 @@ _FAULTS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 """Of the storage; any other refusal is of the place that was named."""
 
 
+_RESULT = (("status", str), ("steps", int), ("samples", int))
+"""What every result has."""
+
+
 class _TakenError(UsageError):
     """There is something in the directory."""
 
@@ -75,14 +79,20 @@ class RunDirectory:
         if not path.is_file():
             raise UsageError(f"{self.path} is no run: it has no manifest.json")
         stored = self._read(path)
-        if isinstance(stored, dict) and stored.get("format", 0) > FORMAT:
+        if not isinstance(stored, dict) or type(stored.get("format")) is not int or stored["format"] < 1:
+            raise JournalDamagedError(f"{path} is no manifest of a run: it states no format")
+        if stored["format"] > FORMAT:
             raise IncompatibleResumeError(
                 f"{path}: format {stored['format']}, this version reads up to {FORMAT}: update maker"
             )
         try:
             return Manifest.model_validate(stored)
         except ValidationError as error:
-            raise JournalDamagedError(f"{path}: {error.errors()[0]['msg']}") from None
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise JournalDamagedError(
+                f"{path}: {place}: {first['msg']}: put back the file as it was"
+            ) from None
 
     def claim(self, settings: dict[str, Json]) -> int:
         """Take the run over for a command, and record its settings; the command's number, from 1.
@@ -149,7 +159,12 @@ class RunDirectory:
 
     def result(self) -> dict[str, Json] | None:
         path = self.path / "result.json"
-        return self._read(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = self._read(path)
+        if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in _RESULT):
+            raise JournalDamagedError(f"{path} is no result of a run: remove it, a resume writes it again")
+        return found
 
     def write_result(self, result: dict[str, Json]) -> None:
         with journal.storage(self.path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from maker import heads, journal, prices
+from maker.errors import JournalDamagedError
 from maker.ledger import Ledger
 from maker.nouns import Json
 from maker.prices import Prices
@@ -53,12 +54,26 @@ def prices_given(run: RunDirectory) -> Prices:
     return prices.from_json(commands[-1].get("price", {})) if commands else {}
 
 
+def check_result(run: RunDirectory, found: Summary) -> None:
+    """Raises JournalDamagedError when a run that is done has not the journal that it ended with."""
+    result = run.result()
+    if result is None or result["status"] != "done":
+        return
+    said, there = [(each["steps"], each["samples"]) for each in (result, found.totals.to_json())]
+    if said != there:
+        raise JournalDamagedError(
+            f"{run.path}: its result.json is of {said[0]} steps and {said[1]} samples, its lanes hold "
+            f"{there[0]} and {there[1]}: put back what is missing, or remove result.json and resume"
+        )
+
+
 def status(run: RunDirectory, found: Summary) -> tuple[str, Json]:
     """(status, reason) as the last command left it; `unfinished` while none has, or if none is parked now."""
     result = run.result()
+    check_result(run, found)
     if result is None or (result["status"] == "parked" and not found.parked):
         return "unfinished", None
-    return result["status"], result["reason"]
+    return result["status"], result.get("reason")
 
 
 def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) -> None:

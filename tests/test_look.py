@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -216,3 +217,41 @@ def test_a_run_can_be_looked_at_while_its_owner_seals_chunks(maker: Maker) -> No
     process.communicate()
     assert seen == sorted(seen)
     assert seen[-1] > 3 * 2800, "it saw at least three chunks sealed"
+
+
+def test_a_done_run_without_all_of_its_journal_is_damaged(maker: Maker, run: Path) -> None:
+    copy = Path(shutil.copytree(run, run.parent / "less"))
+    chunks.of(RunDirectory(copy).lane("0001"))[-1].unlink()
+    for words in (("status", copy), ("verify", copy), ("resume", copy)):
+        ended = maker(*words)
+        assert (ended.code, "result.json" in ended.err) == (6, True), words
+    listed = maker("ls").out.splitlines()
+    assert [line.split()[0] for line in listed] == ["damaged", "done"]
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"status": 5}', "", '{"status": "done"}'])
+def test_a_result_that_is_none_is_damage_with_what_to_do(maker: Maker, run: Path, content: str) -> None:
+    copy = Path(shutil.copytree(run, maker.folder / "odd"))
+    (copy / "result.json").write_text(content)
+    ended = maker("status", copy)
+    assert (ended.code, ended.err.count("\n")) == (6, 1)
+
+
+@pytest.mark.parametrize("stated", ['"1"', "null", "[]", "0", "true"])
+def test_a_manifest_whose_format_is_no_number_is_damage(maker: Maker, run: Path, stated: str) -> None:
+    copy = Path(shutil.copytree(run, maker.folder / "odd"))
+    manifest = (copy / "manifest.json").read_text()
+    (copy / "manifest.json").write_text(manifest.replace('"format": 1', f'"format": {stated}'))
+    ended = maker("status", copy)
+    assert (ended.code, ended.err.count("\n")) == (6, 1)
+
+
+def test_a_result_that_was_edited_is_found_by_its_task(maker: Maker, run: Path) -> None:
+    copy = Path(shutil.copytree(run, maker.folder / "edited"))
+    result = (copy / "result.json").read_text()
+    (copy / "result.json").write_text(result.replace('"moves": 255', '"moves": 7'))
+    assert maker("verify", copy, "--task").code == 6
+
+
+def test_listing_what_is_no_folder_says_so(maker: Maker) -> None:
+    assert maker("ls", "nowhere").code == 2

@@ -32,6 +32,8 @@ def export(
     directory = RunDirectory(run)
     directory.manifest()
     for folder, suffix, writer in ((parquet, "parquet", Parquet), (sheets, "csv", Csv)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is no folder: give another")
         if folder is not None:
             rows = exporting.export(directory, folder, suffix, writer)
             line = {"event": "exported", "run": str(run), "folder": str(folder), "form": suffix, **rows}

@@ -12,7 +12,7 @@ import typer
 
 from maker import prices, soundness, summary
 from maker.cli.run import AsJson
-from maker.errors import inert
+from maker.errors import JournalDamagedError, MakerError, UsageError, inert
 from maker.nouns import Json
 from maker.run_directory import RunDirectory
 
@@ -24,8 +24,15 @@ def ls(
     as_json: AsJson = False,
 ) -> None:
     """List the runs in a folder, the oldest first."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: give the one that holds the runs")
     for path in sorted(folder.glob("*/manifest.json")):
-        shown = _status(RunDirectory(path.parent))
+        try:
+            shown = _status(RunDirectory(path.parent))
+        except MakerError as error:
+            broken = {"run": str(path.parent), "status": "damaged", "reason": str(error)}
+            print(json.dumps(broken) if as_json else f"damaged     {inert(error)}")
+            continue
         task, where = inert(shown["task"]), inert(shown["run"])
         line = f"{inert(shown['status']):10}  {shown['steps']:>9,} steps  {task}  {where}"
         print(json.dumps(shown) if as_json else line)
@@ -77,6 +84,7 @@ def verify(
     directory = RunDirectory(run)
     directory.manifest()
     checked = asdict(soundness.check(directory))
+    summary.check_result(directory, summary.summarise(directory))
     if as_json:
         print(json.dumps({"event": "verified", "run": str(run), **checked}))
     else:
@@ -89,6 +97,11 @@ def _judge(run: Path, as_json: bool) -> None:
     from maker import review
 
     found = review.judge(run)
+    ended = RunDirectory(run).result()
+    if ended and ended["status"] == "done" and ended.get("result") != found.result:
+        raise JournalDamagedError(
+            f"{run}: its result.json holds another result than its lanes give: remove it, and resume"
+        )
     good = found.verdict is True or found.verdict is None
     where = f" at step {found.last}" if found.last else ""
     reason = None if good else inert(found.verdict or "the task says no", 1000) + where
