@@ -103,7 +103,7 @@ def _advice(run: Path | str, asked: Manifest, found: Sequence[Difference]) -> st
     if names & TASK:
         return (
             "The task differs, or its parameters or its file do, so that even a fork cannot keep the steps: "
-            "give what the run was begun with, or a new --run-dir."
+            "give what the run was begun with, or begin a new run."
         )
     return (
         "Another panel makes another run; a fork keeps the steps before one: "

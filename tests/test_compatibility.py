@@ -198,7 +198,7 @@ def test_a_change_that_could_change_an_answer_is_refused(folder: Path, row: Row)
     assert "fork" in last
     could = (row.field or "").split(".")[0] not in ("task", "parameters", "prompt")
     assert ("maker fork" in last) == could
-    assert ("new --run-dir" in last) != could
+    assert ("begin a new run" in last) != could
 
 
 @pytest.mark.parametrize("row", ALLOWED, ids=lambda row: row.name)

@@ -17,6 +17,8 @@ from maker.cli.run import AsJson, BaseUrl, GiveUpAfter
 from maker.cli.steps import Range, parse_step, selected
 from maker.errors import UsageError
 from maker.nouns import Json
+from maker.run_directory import RunDirectory
+from maker.steps import parked as parked_steps
 
 if TYPE_CHECKING:
     from maker.replay import Replayed
@@ -100,10 +102,24 @@ def _decide_again(run: Path, selection: Selection, changed: bool, limit: int, as
             by_person.append(f"{each.recorded['segment']}:{each.recorded['step']}")
         elif not each.same:
             table.add(_different(each), _different_row(each))
+    parked = _left_out(run, selection, steps + len(by_person))
     summary = {"event": "replayed", "steps": steps, "different": table.rows, "by_person": by_person}
     text = f"{steps - table.rows:,} of {steps:,} decisions are byte-identical"
-    table.end(summary, text + (f"; decided by a person: {', '.join(by_person)}" if by_person else ""))
+    text += f"; decided by a person: {', '.join(by_person)}" if by_person else ""
+    table.end(summary | {"parked": parked}, text + _of_parked(parked))
     sys.exit(1 if table.rows else 0)
+
+
+def _left_out(run: Path, selection: Selection, decided: int) -> int:
+    """How many parked steps there are among those asked for; UsageError when there is no such step at all."""
+    parked = sum(1 for _ in parked_steps(RunDirectory(run), selection))
+    if selection.segment is not None and not decided and not parked:
+        raise UsageError(f"{run} has no record of step {selection.segment}:{selection.first}")
+    return parked
+
+
+def _of_parked(count: int) -> str:
+    return f"; {count:,} parked, with no decision to compare: replay --live asks again" if count else ""
 
 
 def _different(each: Replayed) -> dict[str, Json]:
@@ -141,7 +157,8 @@ def _what_if(
         f"{summed['missing']:,} samples; {summed['flagged']:,} flagged, recorded "
         f"{summed['recorded_flagged']:,}"
     )
-    table.end({"event": "what_if", **summed}, text)
+    parked = _left_out(run, selection, summed["steps"])
+    table.end({"event": "what_if", **summed, "parked": parked}, text + _of_parked(parked))
 
 
 def _sum(summed: dict[str, int], outcome: Outcome) -> None:
