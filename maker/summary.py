@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from maker import heads, journal, prices
 from maker.errors import JournalDamagedError
-from maker.ledger import Ledger
 from maker.nouns import Json
 from maker.prices import Prices
 from maker.records import Record
@@ -42,9 +41,7 @@ def lane_totals(run: RunDirectory) -> dict[str, Totals]:
     for lane in run.lanes():
         headers, after = journal.newest(run.lane(lane))
         if headers:
-            found[lane] = Totals.from_json(headers[-1]["totals"])
-            for record in after:
-                found[lane].fold(record)
+            found[lane] = _totals(headers[-1], after)
     return found
 
 
@@ -76,6 +73,14 @@ def status(run: RunDirectory, found: Summary) -> tuple[str, Json]:
     return result["status"], result.get("reason")
 
 
+def _totals(newest: Record, after: list[Record]) -> Totals:
+    """Of a lane, from its newest header and the records behind it."""
+    totals = Totals.from_json(newest["totals"])
+    for record in after:
+        totals.fold(record)
+    return totals
+
+
 def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) -> None:
     if not headers:
         return
@@ -83,10 +88,7 @@ def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) 
     found.epochs[lane] = "{}-{}".format(*newest["epoch"])
     found.finished += sum(len(header["before"].get("finished", [])) for header in headers)
     found.finished += sum(record.get("event") == "finish" for record in after)
-    ledger = Ledger(Totals.from_json(newest["totals"]))
-    for record in after:
-        ledger.fold(record)
-    found.totals.add(ledger.totals)
+    found.totals.add(_totals(newest, after))
     for head in heads.of(newest, after).values():
         if head.park:
             found.parked[f"{head.segment}:{head.index}"] = head.park["reason"]
