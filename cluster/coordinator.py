@@ -69,7 +69,7 @@ class Coordinator:
     on_progress: Callable[[Progress], None] = lambda progress: None
     terms: Terms = field(default_factory=Terms)
     before: Mapping[str, Totals] = field(default_factory=dict)
-    """What is in each lane that exists; needed where something is capped, for not every lane may be read."""
+    """What is in each lane that exists, for not every one may come to be read."""
     finals: dict[str, Json] = field(default_factory=dict)
     """Final state of each finished segment."""
     parked: dict[str, Parked] = field(default_factory=dict)

@@ -37,7 +37,7 @@ def manifest(
     max_samples: int,
 ) -> Manifest:
     """The manifest of a new run; see `api.run` for what can be asked. Raises UsageError."""
-    rule = _voter(k, voter) or "ahead_by_k:k=3"
+    cast = rule(k, voter) or "ahead_by_k:k=3"
     if max_samples < 1:
         raise UsageError(f"max_samples={max_samples}, expected 1 or more")
     subject = plugins.find(plugins.DECOMPOSERS, _spec(task))
@@ -49,7 +49,7 @@ def manifest(
         task=_source(subject),
         parameters=subject.typed(params),
         models=[source(plugins.MODELS, _spec(each)) for each in models],
-        voter=source(plugins.VOTERS, rule),
+        voter=source(plugins.VOTERS, cast),
         red_flags=rules(red_flags),
         seed=seed,
         max_samples=max_samples,
@@ -64,18 +64,18 @@ def retry(
     max_samples: int | None,
 ) -> Retry:
     """Another panel for parked steps: what is not given is the run's own."""
-    rule = _voter(k, voter)
+    cast = rule(k, voter)
     more = stored.max_samples if max_samples is None else max_samples
     if more < 1:
         raise UsageError(f"max_samples={more}, expected 1 or more")
     return Retry(
         tuple(stored.models) if models is None else tuple(source(plugins.MODELS, each) for each in models),
-        stored.voter if rule is None else source(plugins.VOTERS, rule),
+        stored.voter if cast is None else source(plugins.VOTERS, cast),
         more,
     )
 
 
-def _voter(k: int | None, voter: str | None) -> str | None:
+def rule(k: int | None, voter: str | None) -> str | None:
     """The voter that `k` or `voter` names, if either is given."""
     if k is not None and voter is not None:
         raise UsageError("give k or a voter, not both (a voter's k goes behind its name: first_to_k:k=3)")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from maker import chunks, journal
+from maker import chunks, history
 from maker.nouns import Step
 from maker.records import Record
 
@@ -61,7 +61,7 @@ class Chapter:
 
 def of(folder: Path) -> list[Chapter]:
     """A lane's chunks that count, in order."""
-    parts = journal.parts(folder)
+    parts = history.parts(folder)
     headers = [header for _, _, header in parts[1:]]
     return [Chapter(chunk, end, header, after) for (chunk, end, header), after in zip_longest(parts, headers)]
 

@@ -51,7 +51,7 @@ class Command:
         check_owner = partial(self.directory.check_owner, number)
         amendments = self.retry.amendments(self.directory) if self.retry else {}
         orders = partial(self._orders, number, amendments)
-        before = summary.lane_totals(self.directory) if self.terms.capped else {}
+        before = summary.lane_totals(self.directory)
         coordinator = Coordinator(
             self.task,
             crew,

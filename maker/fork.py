@@ -7,7 +7,7 @@ Invariant: the old run is only read.
 
 from __future__ import annotations
 
-from maker import journal
+from maker import history
 from maker.errors import UsageError
 from maker.journal import Lane
 from maker.panel import Panel
@@ -25,7 +25,7 @@ def fork(old: RunDirectory, new: RunDirectory, segment: str, index: int, task: T
     run, copied = new.manifest().run, 0
     for lane in old.lanes():
         writer = _Copy(Lane.claim(new.lane(lane), run), Recovery(task, panel))
-        for record in journal.read(old.lane(lane)):
+        for record in history.read(old.lane(lane)):
             if record.get("segment") != segment or _before(record, index):
                 writer.copy(record)
                 copied += record["kind"] == "decision"

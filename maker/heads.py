@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from maker import journal
+from maker import history
 from maker.amendment import Amendment
 from maker.records import Record
 from maker.run_directory import RunDirectory
@@ -28,7 +28,7 @@ class Head:
 def heads(run: RunDirectory) -> Iterator[tuple[str, Head]]:
     """(lane, head) of every segment that is under way or parked."""
     for lane in run.lanes():
-        headers, after = journal.newest(run.lane(lane))
+        headers, after = history.newest(run.lane(lane))
         if headers:
             yield from ((lane, head) for head in of(headers[-1], after).values())
 

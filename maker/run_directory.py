@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from maker import chunks, compatibility, journal
+from maker import chunks, compatibility, history, journal
 from maker.disk import DISK, Disk
 from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError
 from maker.manifest import Manifest
@@ -155,7 +155,7 @@ class RunDirectory:
 
     def records(self, kinds: tuple[str, ...]) -> Iterator[Record]:
         for lane in self.lanes():
-            yield from journal.read(self.lane(lane), kinds)
+            yield from history.read(self.lane(lane), kinds)
 
     def result(self) -> dict[str, Json] | None:
         path = self.path / "result.json"
@@ -178,4 +178,4 @@ class RunDirectory:
             value: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
             return value
         except ValueError as error:
-            raise JournalDamagedError(f"{path}: {error}") from None
+            raise JournalDamagedError(f"{path} is no JSON ({error}): put the file back as it was") from None

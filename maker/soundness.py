@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maker import chapters, chunks, journal, records
+from maker import chapters, chunks, history, records
 from maker.chapters import Chapter
 from maker.errors import JournalDamagedError, inert
 from maker.ledger import Ledger
@@ -39,7 +39,7 @@ def check(run: RunDirectory) -> Checked:
     checked, opened = Checked(), set[str]()
     for lane in run.lanes():
         checked.lanes += 1
-        checked.chunks += journal.verify(run.lane(lane))
+        checked.chunks += history.verify(run.lane(lane))
         ledger = _Lane(opened).check(chapters.of(run.lane(lane)))
         checked.steps += ledger.totals.steps
         checked.samples += ledger.totals.samples

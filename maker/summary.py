@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from maker import heads, journal, prices
+from maker import heads, history, prices
 from maker.errors import JournalDamagedError
 from maker.nouns import Json
 from maker.prices import Prices
@@ -31,7 +31,7 @@ def summarise(run: RunDirectory) -> Summary:
     """Reads the headers and one chunk of each lane."""
     found = Summary()
     for lane in run.lanes():
-        _add(found, lane, *journal.newest(run.lane(lane)))
+        _add(found, lane, *history.newest(run.lane(lane)))
     return found
 
 
@@ -39,7 +39,7 @@ def lane_totals(run: RunDirectory) -> dict[str, Totals]:
     """The totals of each lane, as far as they are written."""
     found: dict[str, Totals] = {}
     for lane in run.lanes():
-        headers, after = journal.newest(run.lane(lane))
+        headers, after = history.newest(run.lane(lane))
         if headers:
             found[lane] = _totals(headers[-1], after)
     return found

@@ -110,14 +110,19 @@ class Task:
     def read(self, step: Step, text: str) -> tuple[str, Json]:
         """(key, answer) of a response; raises RedFlag for one that must not vote."""
         answer = self._json("parse", step, self._call("parse", step, self.decomposer.parse, step, text))
-        if self._check is not None:
-            verdict = self._call("check", step, self._check, step, answer)
-            if not isinstance(verdict, bool | str):
-                raise self._wrong("check", step, verdict, "True, False or a reason")
-            if verdict is not True:
-                raise RedFlag(verdict or "check")
+        self.check(step, answer)
         value = answer if self._canonical is None else self._call("canonical", step, self._canonical, answer)
         return self._call("canonical", step, canonical.key, value), answer
+
+    def check(self, step: Step, answer: Json) -> None:
+        """Raises RedFlag for an answer that the decomposer's `check`, if it has one, does not take."""
+        if self._check is None:
+            return
+        verdict = self._call("check", step, self._check, step, answer)
+        if not isinstance(verdict, bool | str):
+            raise self._wrong("check", step, verdict, "True, False or a reason")
+        if verdict is not True:
+            raise RedFlag(verdict or "check")
 
     def advance(self, step: Step, answer: Json) -> Json:
         return self._json("advance", step, self._call("advance", step, self.decomposer.advance, step, answer))

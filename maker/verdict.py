@@ -1,18 +1,18 @@
 """A person's verdict on a parked step, written into its lane as any owner of it writes.
 
 The votes stay as they were; the decision says that it is a person's. Invariant: nothing is written before
-the task has accepted the answer.
+the task has taken the answer and can ask the next step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maker import canonical, journal, records
+from maker import canonical, history, records
 from maker.errors import PluginError, UsageError
 from maker.heads import heads
 from maker.journal import Lane
-from maker.nouns import Decision, Json
+from maker.nouns import Decision, Json, RedFlag, Step
 from maker.panel import Panel
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
@@ -34,7 +34,7 @@ def decide(
     Raises UsageError when the step is not parked or the task does not take the answer.
     """
     lane = parked_in(run, verdict)
-    headers, after = journal.newest(run.lane(lane))
+    headers, after = history.newest(run.lane(lane))
     before = Recovery(task, panel)
     before.take(headers[-1], after)
     _decision(before, task, verdict)
@@ -81,9 +81,12 @@ def _decision(recovery: Recovery, task: Task, verdict: Verdict) -> Decision:
     step, park = parked
     try:
         answer = canonical.plain(verdict.answer)
-        task.advance(step, answer)
+        task.check(step, answer)
+        task.prompt(Step(step.segment, step.index + 1, task.advance(step, answer)))
+    except RedFlag as flag:
+        raise UsageError(f"the task's check does not take this answer: {flag}") from None
     except (ValueError, TypeError) as error:
         raise UsageError(f"the answer is not JSON that can be written: {error}") from None
     except PluginError as error:
-        raise UsageError(f"the task does not take this answer: {error}") from None
+        raise UsageError(f"the task cannot go on from this answer: {error}") from None
     return Decision(step.segment, step.index, park["state"], answer, records.to_tally(park), "person")

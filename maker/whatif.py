@@ -2,9 +2,10 @@
 
 Each step stands by itself, from its recorded state. Its recorded draws are counted in their order until the
 other voter decides: earlier than the recorded run it saves samples, later it would have needed more than
-there are. Nothing is asked or written. With the recorded flags no plug-in runs but the voter: votes and
-flags are taken as recorded. With others the task's plug-in runs too: it gives the states, and reads a text
-that was flagged once and is not any more. What a person decided is left out.
+there are; a parked step may have been decided. Nothing is asked or written. With the recorded flags no
+plug-in runs but the voter: votes and flags are taken as recorded. With others the task's plug-in runs too:
+it gives the states, and reads a text that was flagged once and is not any more. What a person decided is
+left out.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ Read = tuple[int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A step as it was decided, and as it would have been."""
+    """A step as it was decided or parked, and as it would have been."""
 
     recorded: Record
+    """Its decision or its park."""
     winner: str | None
     """The key; None while undecided."""
     votes: dict[str, int]
@@ -47,16 +49,20 @@ class Outcome:
     """Of those used."""
 
     @property
+    def parked(self) -> bool:
+        return bool(self.recorded["kind"] != "decision")
+
+    @property
     def changed(self) -> bool:
-        """Another winner, or none."""
-        won = self.recorded["votes"][0]["key"] if self.recorded["votes"] else None
-        return self.winner is None or self.winner != won
+        """Another winner, or none; of a parked step one at all."""
+        won = None if self.parked else str(self.recorded["votes"][0]["key"])
+        return self.winner != won
 
 
 def what_if(run: RunDirectory, voter: Voter, selection: Selection = EVERY_STEP) -> Iterator[Outcome]:
     """With the recorded flags; segments by id, steps by index."""
     for record in in_order(run, selection):
-        if record["kind"] == "decision" and "by" not in record:
+        if "by" not in record:
             yield _counted(record, sorted(_recorded(record).items()), voter)
 
 
@@ -65,7 +71,7 @@ def reflagged(
 ) -> Iterator[Outcome]:
     """With other red-flag rules; in the order of the records of each lane."""
     for step in retrace(run, task, selection):
-        if step.verdict is not None and step.decided and "by" not in step.verdict:
+        if step.verdict is not None and "by" not in step.verdict:
             yield _counted(step.verdict, list(_read(step, step.verdict, rules, task)), voter)
 
 

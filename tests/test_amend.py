@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker import api, chunks, journal, review
+from maker import api, chunks, history, journal, review, summary
 from maker.amendment import Amendment
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
 from maker.errors import IncompatibleResumeError, UsageError
+from maker.heads import heads
 from maker.manifest import Source
 from maker.nouns import Parked, Sample, Segment
 from maker.records import Record, from_parked, from_segment
@@ -150,7 +151,7 @@ def at_b2(run: Path) -> list[Record]:
     found = (
         record
         for lane in RunDirectory(run).lanes()
-        for record in journal.read(RunDirectory(run).lane(lane))
+        for record in history.read(RunDirectory(run).lane(lane))
         if (record.get("segment"), record.get("step")) == ("b", 2)
     )
     return list(found)
@@ -160,7 +161,7 @@ def check_replay(run: Path) -> None:
     found = list(review.decided_again(run))
     assert (len(found), [each.recorded for each in found if not each.same]) == (12, [])
     for lane in RunDirectory(run).lanes():
-        journal.verify(RunDirectory(run).lane(lane))
+        history.verify(RunDirectory(run).lane(lane))
 
 
 def test_a_parked_step_is_retried_by_another_model_and_the_run_completes_and_verifies(
@@ -187,16 +188,16 @@ def test_the_steps_after_it_are_the_runs_own_panels_again(torn: Path, parked: Pa
     lane = next(lane for lane in RunDirectory(parked).lanes() if segment_in(parked, lane))
     [after] = [
         record
-        for record in journal.read(RunDirectory(parked).lane(lane), ("decision",))
+        for record in history.read(RunDirectory(parked).lane(lane), ("decision",))
         if (record["segment"], record["step"]) == ("b", 3)
     ]
-    samples = [r for r in journal.read(RunDirectory(parked).lane(lane), ("sample",)) if r["step"] == 3]
+    samples = [r for r in history.read(RunDirectory(parked).lane(lane), ("sample",)) if r["step"] == 3]
     assert after["votes"] == [{"key": '"x"', "draws": [0, 1, 2]}]
     assert {record["model"] for record in samples} == {"even"}
 
 
 def segment_in(run: Path, lane: str) -> bool:
-    return any(record["segment"] == "b" for record in journal.read(RunDirectory(run).lane(lane), ("sample",)))
+    return any(record["segment"] == "b" for record in history.read(RunDirectory(run).lane(lane), ("sample",)))
 
 
 def test_without_another_panel_the_cap_is_raised_and_a_plain_resume_keeps_the_last_amendment(
@@ -241,7 +242,7 @@ def test_a_retry_that_was_cut_short_ends_the_same_whatever_chunk_it_is_in(
     monkeypatch.setattr(journal, "CHUNK_BYTES", size)
     assert retry(parked, f"{torn}:Faint", k=3, max_samples=9).status == "blocked"
     lane = RunDirectory(parked).lane(next(n for n in RunDirectory(parked).lanes() if segment_in(parked, n)))
-    headers, _ = journal.newest(lane)
+    headers, _ = history.newest(lane)
     [head] = [head for head in headers[-1]["going"] if head["segment"] == "b"]
     assert (head["amend"] is not None) == (size == 1), "with small chunks only a header tells"
     ended = api.resume(parked, engine="inline")
@@ -382,3 +383,14 @@ def go_on(had: list[Sample], said: list[str], k: int, budget: int) -> tuple[list
         drawn.append(sample(seat, said[seat.draw]))
         wishes = chain.receive(drawn[-1])
     return [wish for wish in wishes if isinstance(wish, Commit | Park)], drawn
+
+
+def test_a_command_that_ends_before_every_lane_was_read_counts_them_all(torn: Path) -> None:
+    run = torn.parent / "r"
+    asked = {"run_dir": run, "engine": "inline", "max_samples": 8, "workers": 3}
+    api.run(f"{torn}:Torn", model=f"{torn}:Even", **asked)
+    [lane] = [lane for lane, _ in heads(RunDirectory(run))]
+    assert lane != max(RunDirectory(run).lanes())
+    ended = retry(run, f"{torn}:Faint", k=8, workers=1)
+    assert ended.status == "blocked"
+    assert ended.steps == summary.summarise(RunDirectory(run)).totals.steps == 10

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maker import api, journal, whatif
+from maker import api, history, journal, whatif
 from maker.errors import UsageError
 from maker.run_directory import RunDirectory
 from maker.voters import AheadByK
@@ -60,7 +60,7 @@ def test_the_journal_tells_a_persons_decision_from_the_votes(parked: Path) -> No
     others = [
         record
         for lane in RunDirectory(parked).lanes()
-        for record in journal.read(RunDirectory(parked).lane(lane), ("decision",))
+        for record in history.read(RunDirectory(parked).lane(lane), ("decision",))
         if record != decision
     ]
     assert len(others) == 11
@@ -97,7 +97,7 @@ def test_a_step_that_parked_again_after_a_retry_can_be_decided(parked: Path) -> 
         (("b", 1), "x", "step b:1 is decided; .*maker fork"),
         (("b", 3), "x", "step b:3 is not reached; its segment stands at b:2"),
         (("a", 3), "x", "segment a has finished or not begun"),
-        (("b", 2), "z", "does not take this answer: advance raised ValueError at step b:2"),
+        (("b", 2), "z", "cannot go on from this answer: advance raised ValueError at step b:2"),
         (("b", 2), float("nan"), "not JSON that can be written"),
         (("b", 2), {1, 2}, "not JSON that can be written"),
     ],
@@ -109,6 +109,40 @@ def test_what_cannot_be_decided_is_refused_and_nothing_is_written(
     with pytest.raises(UsageError, match=message):
         api.decide(parked, step, answer)
     assert contents(parked) == before
+
+
+CHECKED = """
+    def check(self, step, answer):
+        return answer != "y" or "unwanted"
+"""
+STUCK = """
+    def advance(self, step, answer):
+        return answer
+
+    def prompt(self, step):
+        if step.state == "y":
+            raise ValueError("what now?")
+        return Prompt((Message("user", f"{step.segment}:{step.index}?"),)) if step.index < 4 else None
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (CHECKED, "the task's check does not take this answer: unwanted"),
+        (STUCK, "cannot go on from this answer: prompt raised ValueError at step b:3"),
+    ],
+)
+def test_an_answer_that_the_task_objects_to_or_cannot_ask_on_from_is_refused(
+    torn: Path, more: str, message: str
+) -> None:
+    at = TORN.index("class Even")
+    torn.write_text(TORN[:at] + more + "\n\n" + TORN[at:])
+    run = park(torn, "Broken")
+    before = contents(run)
+    with pytest.raises(UsageError, match=message):
+        api.decide(run, ("b", 2), "y")
+    assert contents(run) == before
 
 
 def test_a_step_that_is_open_is_not_decided(torn: Path, parked: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maker import api, journal, records
+from maker import api, history, journal, records
 from maker.ledger import Ledger
 from maker.nouns import Sample, Seat
 from maker.records import Record
@@ -31,7 +31,7 @@ def drifts(run: Path) -> list[Record]:
     return [
         record
         for lane in RunDirectory(run).lanes()
-        for record in journal.read(RunDirectory(run).lane(lane), ("event",))
+        for record in history.read(RunDirectory(run).lane(lane), ("event",))
         if record["event"] == "drift"
     ]
 
@@ -66,13 +66,13 @@ def test_the_fingerprint_is_in_every_sample_and_a_drift_comes_before_the_first_t
     lane = RunDirectory(tmp_path / "r").lane("0000")
     told = [
         (record["kind"], record["echo"] if record["kind"] == "sample" else record["now"]["model"])
-        for record in journal.read(lane, ("sample", "event"))
+        for record in history.read(lane, ("sample", "event"))
         if record["kind"] == "sample" or record["event"] == "drift"
     ]
     at = told.index(("event", "tiny-2"))
     assert set(told[:at]) == {("sample", "tiny-1")}
     assert set(told[at + 1 :]) == {("sample", "tiny-2")}
-    assert {record["system"] for record in journal.read(lane, ("sample",))} == {"fp_a"}
+    assert {record["system"] for record in history.read(lane, ("sample",))} == {"fp_a"}
 
 
 @pytest.mark.parametrize("size", [1, 4 << 20])

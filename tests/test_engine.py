@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maker import journal, records
+from maker import history, records
 from maker.chain import Chain, Finish, Park
 from maker.engine import Ended, Engine
 from maker.errors import BlockedError
@@ -87,7 +87,7 @@ def test_a_segment_runs_to_its_end_and_every_draw_is_in_the_journal(tmp_path: Pa
     model = Scripted(lambda request, seat: "a")
     ended, totals = run(tmp_path, model)
     assert ended == Finish("s0", ["a", "a", "a"], 4)
-    kinds = [record["kind"] for record in journal.read(tmp_path)]
+    kinds = [record["kind"] for record in history.read(tmp_path)]
     assert kinds == ["event", *["sample"] * 3, "decision"] + [*["sample"] * 3, "decision"] * 3 + ["event"]
     assert (totals.steps, totals.samples, totals.votes, model.drawn) == (4, 12, 12, 12)
 
@@ -100,7 +100,7 @@ def test_what_was_asked_is_written_once_before_the_end_of_a_contested_flagged_or
     assert isinstance(ended, Park)
     told = [
         (record.get("event", record["kind"]), record["step"])
-        for record in journal.read(tmp_path, ("event", "decision"))
+        for record in history.read(tmp_path, ("event", "decision"))
         if "step" in record
     ]
     assert told == [
@@ -109,7 +109,7 @@ def test_what_was_asked_is_written_once_before_the_end_of_a_contested_flagged_or
         *(("prompt", 2), ("decision", 2)),
         *(("prompt", 3), ("park", 3)),
     ]
-    prompt = next(r for r in journal.read(tmp_path, ("event",)) if r["event"] == "prompt")
+    prompt = next(r for r in history.read(tmp_path, ("event",)) if r["event"] == "prompt")
     assert prompt["messages"] == [{"role": "user", "content": "a word"}]
     assert (prompt["max_tokens"], prompt["stop"]) == (None, [])
 
@@ -135,7 +135,7 @@ def test_a_transport_fault_is_counted_and_is_neither_vote_nor_flag(tmp_path: Pat
 
     ended, _ = run(tmp_path, Scripted(shaky), length=1)
     assert isinstance(ended, Finish)
-    records_ = list(journal.read(tmp_path))
+    records_ = list(history.read(tmp_path))
     [decision] = [r for r in records_ if r["kind"] == "decision"]
     assert decision["flags"] == []
     assert [r["counts"] for r in records_ if r.get("event") == "faults"] == [{"http-429": 3}]
@@ -167,7 +167,7 @@ def test_an_undecided_step_stays_parked_and_draws_no_more(tmp_path: Path) -> Non
     ended, totals = run(tmp_path, again, k=2, cap=6)
     assert isinstance(ended, Park)
     assert (again.drawn, totals.samples) == (0, 6)
-    assert sum(r.get("event") == "park" for r in journal.read(tmp_path)) == 1
+    assert sum(r.get("event") == "park" for r in history.read(tmp_path)) == 1
 
 
 def test_a_larger_cap_resolves_a_parked_step_with_the_samples_it_has(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_larger_cap_resolves_a_parked_step_with_the_samples_it_has(tmp_path: P
 def test_a_response_that_kills_the_parser_is_written_before_it_does(tmp_path: Path) -> None:
     with pytest.raises(Death):
         run(tmp_path, Scripted(lambda request, seat: "die"))
-    assert [record["text"] for record in journal.read(tmp_path, ("sample",))] == ["die"]
+    assert [record["text"] for record in history.read(tmp_path, ("sample",))] == ["die"]
 
 
 def test_when_one_draw_is_blocked_what_else_is_under_way_is_still_written(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_when_one_draw_is_blocked_what_else_is_under_way_is_still_written(tmp_pa
 
     with pytest.raises(BlockedError):
         run(tmp_path, HalfGone(lambda request, seat: "a"))
-    assert [record["draw"] for record in journal.read(tmp_path, ("sample",))] == [0, 1, 2]
+    assert [record["draw"] for record in history.read(tmp_path, ("sample",))] == [0, 1, 2]
 
 
 def test_a_sample_that_comes_in_after_its_step_was_parked_is_on_the_next_page(tmp_path: Path) -> None:
@@ -242,4 +242,4 @@ def test_cancelling_a_run_keeps_what_has_come_in(tmp_path: Path) -> None:
         lane.close()
 
     asyncio.run(cancelled())
-    assert len(list(journal.read(tmp_path, ("sample",)))) == 1
+    assert len(list(history.read(tmp_path, ("sample",)))) == 1

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow.parquet
 import pytest
 
-from maker import Message, Prompt, Sample, Segment, Step, api, chunks, journal, tables
+from maker import Message, Prompt, Sample, Segment, Step, api, chunks, history, journal, tables
 from maker.journal import Lane
 from maker.model import Request
 from maker.nouns import Json
@@ -108,7 +108,7 @@ def test_an_export_holds_every_record_that_counts(maker: Maker, run: Path) -> No
     written = {table: read(maker.folder / "out" / f"{table}.parquet") for table in tables.COLUMNS}
     assert {table: len(rows) for table, rows in written.items()} == {table: line[table] for table in written}
     told = [
-        r | {"lane": lane} for lane in ("0000", "0001") for r in journal.read(RunDirectory(run).lane(lane))
+        r | {"lane": lane} for lane in ("0000", "0001") for r in history.read(RunDirectory(run).lane(lane))
     ]
     for record in told:
         del record["kind"]

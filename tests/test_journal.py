@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maker import journal, records
+from maker import history, records
 from maker.errors import FencedError, JournalDamagedError
 from maker.journal import Lane
 from maker.ledger import Ledger
@@ -42,7 +42,7 @@ def write(folder: Path, written: list[dict] = RECORDS) -> Path:
 
 def test_records_are_read_back_in_order(folder: Path) -> None:
     write(folder)
-    assert list(journal.read(folder)) == RECORDS
+    assert list(history.read(folder)) == RECORDS
 
 
 def test_lines_are_plain_json_that_any_tool_reads(folder: Path) -> None:
@@ -55,7 +55,7 @@ def test_lines_are_plain_json_that_any_tool_reads(folder: Path) -> None:
 def test_a_record_is_in_the_file_when_append_returns(folder: Path) -> None:
     lane = claim(folder)
     lane.append(RECORDS[0])
-    assert list(journal.read(folder)) == RECORDS[:1]
+    assert list(history.read(folder)) == RECORDS[:1]
     lane.close()
 
 
@@ -66,7 +66,7 @@ def test_a_tail_torn_at_any_byte_costs_only_the_torn_record(folder: Path) -> Non
     for size in range(ends[0], len(whole)):
         chunk.write_bytes(whole[:size])
         kept = sum(end <= size for end in ends) - 1
-        assert list(journal.read(folder)) == RECORDS[:kept], size
+        assert list(history.read(folder)) == RECORDS[:kept], size
 
 
 def test_a_chunk_torn_in_its_header_counts_as_none(folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_chunk_torn_in_its_header_counts_as_none(folder: Path) -> None:
     torn = write(folder, [])
     torn.write_bytes(torn.read_bytes()[:20])
     write(folder, RECORDS[:1])
-    assert list(journal.read(folder)) == [*RECORDS, *RECORDS[:1]]
+    assert list(history.read(folder)) == [*RECORDS, *RECORDS[:1]]
 
 
 def test_any_flipped_bit_is_found_or_cuts_the_tail(folder: Path) -> None:
@@ -84,7 +84,7 @@ def test_any_flipped_bit_is_found_or_cuts_the_tail(folder: Path) -> None:
     for at in range(len(whole)):
         chunk.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         try:
-            seen = list(journal.read(folder))
+            seen = list(history.read(folder))
         except JournalDamagedError as error:
             assert str(chunk) in str(error)
         else:
@@ -97,7 +97,7 @@ def test_a_lost_line_in_the_middle_is_found_with_its_place(folder: Path) -> None
     lines = chunk.read_bytes().splitlines(keepends=True)
     chunk.write_bytes(b"".join(lines[:2] + lines[3:]))
     with pytest.raises(JournalDamagedError, match=rf"byte {len(lines[0] + lines[1])} "):
-        list(journal.read(folder))
+        list(history.read(folder))
 
 
 def test_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
     body = json.dumps(header | {"format": 99}, separators=(",", ":"))[:-1].encode()
     chunk.write_bytes(b'%b,"crc":%d}\n' % (body, zlib.crc32(body)))
     with pytest.raises(JournalDamagedError, match=r"format 99.*update maker"):
-        list(journal.read(folder))
+        list(history.read(folder))
 
 
 def test_what_an_older_owner_appends_after_a_takeover_is_ignored(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_an_older_owner_appends_after_a_takeover_is_ignored(folder: Path) -
     new = claim(folder)
     old.append(RECORDS[1])
     new.append(RECORDS[2])
-    assert list(journal.read(folder)) == [RECORDS[0], RECORDS[2]]
+    assert list(history.read(folder)) == [RECORDS[0], RECORDS[2]]
     with pytest.raises(FencedError, match="epoch 1-2 has taken over from epoch 1-1"):
         old.sync()
     new.sync()
@@ -130,7 +130,7 @@ def test_an_owner_that_was_overtaken_before_its_first_line_is_ignored(folder: Pa
     with pytest.raises(FencedError, match="epoch 1-3 has taken over from epoch 1-2"):
         Lane(folder, "r", epoch=(1, 2))
     newest.append(RECORDS[1])
-    assert list(journal.read(folder)) == [*RECORDS, *RECORDS[:2]]
+    assert list(history.read(folder)) == [*RECORDS, *RECORDS[:2]]
 
 
 def decisions() -> Iterator[Decision]:
@@ -141,7 +141,7 @@ def decisions() -> Iterator[Decision]:
 
 def test_decisions_survive_the_journal(folder: Path) -> None:
     write(folder, [records.from_decision(decision) for decision in decisions()])
-    assert [records.to_decision(record) for record in journal.read(folder)] == list(decisions())
+    assert [records.to_decision(record) for record in history.read(folder)] == list(decisions())
 
 
 @given(

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.kill_audit import Kill, paid, same, written
 from benchmarks.kills import KINDS, Straight, measure, undisturbed
-from maker import chunks, journal
+from maker import chunks, history, journal
 from tests.faultd import Call
 
 K = KINDS["endpoint"].k
@@ -90,7 +90,7 @@ def test_a_step_decided_or_a_seat_written_twice_is_found(done: Done, tmp_path: P
     [lane] = (run / "lanes").iterdir()
     [chunk] = chunks.of(lane)
     *_, (_, last) = chunks.lines(chunk)
-    line, _ = chunks.encode(next(journal.read(lane, (kind,))), int(last[last.rindex(b":") + 1 : -2]))
+    line, _ = chunks.encode(next(history.read(lane, (kind,))), int(last[last.rindex(b":") + 1 : -2]))
     with chunk.open("ab") as file:
         file.write(line)
     found = written(run)
@@ -102,7 +102,7 @@ def test_another_tally_is_found(done: Done, tmp_path: Path) -> None:
     run = tmp_path / "run"
     lane = journal.Lane.claim(run / "lanes" / "0", "r")
     lane.turn(journal.Page({}, []))
-    for record in journal.read(done.run / "lanes" / "0000"):
+    for record in history.read(done.run / "lanes" / "0000"):
         if record["kind"] == "decision" and record["step"] == 5:
             record["votes"][0]["draws"].append(99)
         lane.append(record)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maker import api, chapters, chunks, journal, records, steps, summary
+from maker import api, chapters, chunks, history, journal, records, steps, summary
 from maker.chapters import Chapter, Selection
 from maker.decomposers.hanoi import Hanoi
 from maker.errors import IncompatibleResumeError
@@ -181,7 +181,7 @@ def test_a_resume_of_a_long_run_reads_headers_and_one_chunk(
     monkeypatch.setattr(journal, "CHUNK_BYTES", 50_000)
     api.run("hanoi", params={"disks": 11}, model="sim", engine="inline", run_dir=tmp_path / "r")
     lane = RunDirectory(tmp_path / "r").lane("0000")
-    headers, after = journal.newest(lane)
+    headers, after = history.newest(lane)
     assert len(headers) > 20
     assert len(after) < 300
     assert headers[-1]["totals"]["steps"] > 1900
@@ -217,6 +217,16 @@ def test_a_run_can_be_looked_at_while_its_owner_seals_chunks(maker: Maker) -> No
     process.communicate()
     assert seen == sorted(seen)
     assert seen[-1] > 3 * 2800, "it saw at least three chunks sealed"
+
+
+def test_a_damaged_claim_says_which_file_and_what_to_do(maker: Maker, run: Path) -> None:
+    copy = maker.folder / "copy"
+    shutil.copytree(run, copy)
+    (copy / "claims" / "000001.json").write_text("{")
+    ended = maker("status", copy)
+    assert ended.code == 6
+    assert "claims/000001.json is no JSON" in ended.err
+    assert "put the file back as it was" in ended.err
 
 
 def test_a_done_run_without_all_of_its_journal_is_damaged(maker: Maker, run: Path) -> None:

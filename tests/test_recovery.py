@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker import chunks, journal, records
+from maker import chunks, history, journal, records
 from maker.chain import Chain
 from maker.disk import DISK
 from maker.engine import Engine
@@ -88,7 +88,7 @@ def live(folder: Path, model: Fickle) -> bool:
 
 def told(folder: Path) -> list[Record]:
     """What a lane says in the end, whatever the order in which its segments went on."""
-    kept = [record for record in journal.read(folder) if record.get("event") != "open"]
+    kept = [record for record in history.read(folder) if record.get("event") != "open"]
     place = ("segment", "step", "kind", "draw")
     return sorted(kept, key=lambda record: [str(record.get(name, "")).zfill(4) for name in place])
 
@@ -112,7 +112,7 @@ def test_a_lane_that_dies_again_and_again_tells_the_same_as_one_that_never_did(
                 break
     assert told(killed) == told(straight)
     assert drawn == undisturbed.drawn, "a draw was paid for twice"
-    assert journal.verify(killed) >= 3
+    assert history.verify(killed) >= 3
     shutil.rmtree(straight)
     shutil.rmtree(killed)
 
@@ -133,7 +133,7 @@ def plain_form(chunk: Path) -> Path:
 
 def finish(lane: Path) -> list[Record]:
     assert live(lane, Fickle(1, -1))
-    journal.verify(lane)
+    history.verify(lane)
     return told(lane)
 
 
@@ -161,7 +161,7 @@ def test_a_resume_reads_headers_and_the_newest_chunk_and_no_more(lane: Path) -> 
         recovery.fold(record)
     assert recovery.ledger.totals.samples == 80
     with pytest.raises(JournalDamagedError, match="does not match its"):
-        journal.verify(lane)
+        history.verify(lane)
     assert expected
 
 
@@ -189,7 +189,7 @@ def test_dying_while_a_header_is_written_harms_nothing(lane: Path) -> None:
 def test_a_chunk_that_is_missing_is_found(lane: Path) -> None:
     chunks.of(lane)[2].unlink()
     with pytest.raises(JournalDamagedError, match="follows chunk 3, but chunk 2 comes before it"):
-        list(journal.read(lane))
+        list(history.read(lane))
 
 
 def test_a_sealed_chunk_with_a_flipped_bit_is_found(lane: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_sealed_chunk_with_a_flipped_bit_is_found(lane: Path) -> None:
     data[len(data) // 2] ^= 4
     chunk.write_bytes(data)
     with pytest.raises(JournalDamagedError, match=chunk.name):
-        journal.verify(lane)
+        history.verify(lane)
 
 
 def test_a_sealed_chunk_that_was_swapped_for_a_well_formed_other_one_is_found(lane: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_sealed_chunk_that_was_swapped_for_a_well_formed_other_one_is_found(la
     chunk.unlink()
     chunks.seal(plain, len(forged), DISK)
     with pytest.raises(JournalDamagedError, match="digest"):
-        journal.verify(lane)
+        history.verify(lane)
 
 
 def test_a_header_counts_what_its_predecessor_holds(lane: Path) -> None:

@@ -101,6 +101,21 @@ def test_a_parked_step_that_was_decided_later_replays(maker: Maker) -> None:
     ]
 
 
+def test_a_what_if_says_what_would_have_become_of_parked_steps(maker: Maker) -> None:
+    (maker.folder / "torn.py").write_text(TORN)
+    maker("run", "torn.py:Torn", "--model", "torn.py:Even", "--run-dir", "r", "--max-samples", 8)
+    changed, summary = maker("replay", "r", "--voter", "first_to_k:k=3", "--json").events
+    assert (changed["segment"], changed["index"]) == ("b", 2)
+    assert (changed["recorded"]["winner"], changed["what_if"]["winner"]) == (None, '"x"')
+    assert (changed["samples"], changed["saved"]) == (8, 3)
+    assert (summary["steps"], summary["parked"], summary["decided"], summary["changed"]) == (11, 1, 1, 0)
+    assert "of 1 parked, 1 would have been decided" in maker("replay", "r", "--voter", "first_to_k:k=3").out
+    [summary] = maker("replay", "r", "--step", "b:2", "--k", 4, "--json").events
+    assert (summary["parked"], summary["decided"], summary["undecided"], summary["missing"]) == (1, 0, 0, 4)
+    *_, summary = maker("replay", "r", "--red-flags", "none", "--k", 1, "--json").events
+    assert (summary["parked"], summary["decided"]) == (1, 1)
+
+
 CALLS_HOME = """
 import socket
 from pathlib import Path

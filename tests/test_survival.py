@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from maker import journal
+from maker import history
 from maker.run_directory import RunDirectory
 from tests.conftest import Ended, Maker, command
 
@@ -34,7 +34,7 @@ def steps_written(run: Path) -> int:
 
 def readable(run: Path, lane: str) -> list[dict]:
     try:
-        return list(journal.read(RunDirectory(run).lane(lane)))
+        return list(history.read(RunDirectory(run).lane(lane)))
     except OSError:
         return []
 

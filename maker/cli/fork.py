@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from maker.cli.look import Run
-from maker.cli.replay import K, RuleName, rule_of
+from maker.cli.replay import K, RuleName
 from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
 
@@ -26,9 +26,9 @@ def fork(
     as_json: AsJson = False,
 ) -> None:
     """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
-    from maker import api
+    from maker import api, asked
 
-    rule = rule_of(k, voter)
+    rule = asked.rule(k, voter)
     copied = api.fork(run, parse_step(at), run_dir, model=model, voter=rule, red_flags=red_flags, seed=seed)
     line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
     print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")

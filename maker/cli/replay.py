@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,9 @@ def replay(
     With --k, --voter or --red-flags: what that would have decided from the same samples, and how many it
     would have saved or missed. With --live a panel of today is asked at each step. Nothing is written.
     """
-    rule, selection = rule_of(k, voter), _selection(step, between, live)
+    from maker import asked
+
+    rule, selection = asked.rule(k, voter), _selection(step, between, live)
     if live:
         from maker.review import Instead
 
@@ -68,13 +71,6 @@ def replay(
         _decide_again(run, selection, changed, limit, as_json)
     else:
         _what_if(run, rule, red_flags, selection, limit, as_json)
-
-
-def rule_of(k: int | None, voter: str | None) -> str | None:
-    """The voter that --k or --voter names, if either is given."""
-    if k is not None and voter is not None:
-        raise UsageError("give --k or --voter, not both")
-    return voter if k is None else f"ahead_by_k:k={k}"
 
 
 def _selection(step: str | None, between: str | None, live: bool) -> Selection:
@@ -102,24 +98,19 @@ def _decide_again(run: Path, selection: Selection, changed: bool, limit: int, as
             by_person.append(f"{each.recorded['segment']}:{each.recorded['step']}")
         elif not each.same:
             table.add(_different(each), _different_row(each))
-    parked = _left_out(run, selection, steps + len(by_person))
+    parked = sum(1 for _ in parked_steps(RunDirectory(run), selection))
+    _check_there(run, selection, steps + len(by_person) + parked)
     summary = {"event": "replayed", "steps": steps, "different": table.rows, "by_person": by_person}
     text = f"{steps - table.rows:,} of {steps:,} decisions are byte-identical"
     text += f"; decided by a person: {', '.join(by_person)}" if by_person else ""
-    table.end(summary | {"parked": parked}, text + _of_parked(parked))
+    text += f"; {parked:,} parked, with no decision to compare: replay --live asks again" if parked else ""
+    table.end(summary | {"parked": parked}, text)
     sys.exit(1 if table.rows else 0)
 
 
-def _left_out(run: Path, selection: Selection, decided: int) -> int:
-    """How many parked steps there are among those asked for; UsageError when there is no such step at all."""
-    parked = sum(1 for _ in parked_steps(RunDirectory(run), selection))
-    if selection.segment is not None and not decided and not parked:
+def _check_there(run: Path, selection: Selection, found: int) -> None:
+    if selection.segment is not None and not found:
         raise UsageError(f"{run} has no record of step {selection.segment}:{selection.first}")
-    return parked
-
-
-def _of_parked(count: int) -> str:
-    return f"; {count:,} parked, with no decision to compare: replay --live asks again" if count else ""
 
 
 def _different(each: Replayed) -> dict[str, Json]:
@@ -144,32 +135,45 @@ def _what_if(
 ) -> None:
     from maker import review
 
-    names = ("steps", "samples", "saved", "changed", "undecided", "missing", "flagged", "recorded_flagged")
-    summed: dict[str, int] = dict.fromkeys(names, 0)
+    summed: Counter[str] = Counter()
     table = shown.Table(as_json, limit, shown.heading("recorded", "what if") + "  samples")
     for outcome in review.what_if(run, rule, red_flags, selection):
-        _sum(summed, outcome)
+        summed.update(_counts(outcome))
         if outcome.changed:
             table.add(_changed(outcome), _changed_row(outcome))
+    _check_there(run, selection, summed["steps"])
+    totals = {name: summed[name] for name in _COUNTS}
     text = (
         f"{summed['steps']:,} steps, {summed['samples']:,} samples: {summed['saved']:,} saved, "
         f"{summed['changed']:,} other winners, {summed['undecided']:,} undecided for want of at least "
         f"{summed['missing']:,} samples; {summed['flagged']:,} flagged, recorded "
         f"{summed['recorded_flagged']:,}"
     )
-    parked = _left_out(run, selection, summed["steps"])
-    table.end({"event": "what_if", **summed, "parked": parked}, text + _of_parked(parked))
+    parked = f"; of {summed['parked']:,} parked, {summed['decided']:,} would have been decided"
+    table.end({"event": "what_if", **totals}, text + parked * bool(summed["parked"]))
 
 
-def _sum(summed: dict[str, int], outcome: Outcome) -> None:
-    summed["steps"] += 1
-    summed["samples"] += outcome.samples
-    summed["saved"] += outcome.samples - outcome.used
-    summed["changed"] += outcome.changed and outcome.winner is not None
-    summed["undecided"] += outcome.winner is None
-    summed["missing"] += outcome.missing
-    summed["flagged"] += outcome.flagged
-    summed["recorded_flagged"] += sum(shown.flags(outcome.recorded).values())
+_COUNTS = (
+    *("steps", "samples", "saved", "changed", "undecided", "missing", "flagged", "recorded_flagged"),
+    *("parked", "decided"),
+)
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    """Those of `_COUNTS` for one step; `changed` and `undecided` are of decided ones, `decided` of parked."""
+    won = outcome.winner is not None
+    return {
+        "steps": 1,
+        "samples": outcome.samples,
+        "saved": outcome.samples - outcome.used,
+        "changed": outcome.changed and won and not outcome.parked,
+        "undecided": not won and not outcome.parked,
+        "missing": outcome.missing,
+        "flagged": outcome.flagged,
+        "recorded_flagged": sum(shown.flags(outcome.recorded).values()),
+        "parked": outcome.parked,
+        "decided": won and outcome.parked,
+    }
 
 
 def _changed(outcome: Outcome) -> dict[str, Json]:

@@ -59,6 +59,7 @@ class SimDisk(Disk):
             made.append(file)
             self.process.world.open_files.append(file)
             self.machine.paths[file], self.machine.synced[path] = path, 0
+            self.machine.spoiled.discard(path)  # another file of the same name
             self.machine.names[path.parent].append(lambda: path.unlink(missing_ok=True))
             if path.parent.name == "claims" and "-" in path.name:
                 epoch = tuple(map(int, path.name.split("-")))

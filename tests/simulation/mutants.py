@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest import MonkeyPatch
 
-from maker import chunks, command, journal, records
+from maker import chunks, command, history, journal, records
 from maker.ballot import Ballot
 from maker.budget import Allowance
 from maker.chain import Chain, Commit
@@ -174,7 +174,7 @@ def an_overtaken_owner_goes_on(patch: MonkeyPatch) -> None:
 
 
 def a_taker_states_what_an_outage_may_take_back(patch: MonkeyPatch) -> None:
-    patch.setattr(journal, "_sealed", lambda folder, mine, disk: (journal.parts(folder), 0))
+    patch.setattr(journal, "_sealed", lambda folder, mine, disk: (history.parts(folder), 0))
 
 
 def a_torn_tail_is_taken_for_damage(patch: MonkeyPatch) -> None:

@@ -152,6 +152,7 @@ class Machine:
                 undo.pop()()
             undo.clear()
         self.paths.clear()
+        self.spoiled.clear()
         self.synced = {path: path.stat().st_size for path in self.synced if path.exists()}
 
 
