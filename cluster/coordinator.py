@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -20,6 +20,7 @@ from maker.budget import Budget, Terms
 from maker.cluster.crew import Crew, Worker, WorkerLostError
 from maker.cluster.lane_worker import Orders, Report
 from maker.errors import BudgetSpentError, MakerError, PluginError, inert
+from maker.joins import Join, Joins
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
 from maker.task import Task
@@ -81,7 +82,12 @@ class Coordinator:
         self._segments = iter(self.task.segments())
         self._going: dict[str, tuple[str, ...]] = {}
         self._totals: dict[str, Totals] = dict(self.before)
-        self._assigned: dict[str, list[Segment]] = {}
+        self._assigned: dict[str, list[Segment | Join]] = {}
+        self._joins = Joins(self.finals)
+        self._children: deque[Segment] = deque()
+        """Of segments that wait; some may have been begun."""
+        self._known: set[str] = set()
+        """Segments that some lane has had, or is about to have."""
         self._retired: set[str] = set()
         self._yielded: set[str] = set()
         self._wake: dict[str, asyncio.Event] = {}
@@ -115,15 +121,19 @@ class Coordinator:
                 self._place()
         except BaseExceptionGroup as group:
             raise _worst(group) from None
-        if gone := (self.finals.keys() | self.parked.keys()) - self._yielded:
+        own = {name.partition("/")[0] for name in (*self.finals, *self.parked)}
+        if gone := own - self._yielded:
             raise PluginError(
                 f"the journal holds segment {min(gone)}, which the task does not give any more: "
                 "segments must be the same each time"
             )
+        if not self.parked and (left := self._yielded - self.finals.keys()):
+            raise MakerError(f"segment {min(left)} was left without an end: please report this")
 
     # -- the shell of the schedule -----------------------------------------------------------------
 
     def _place(self) -> None:
+        self._tell_joined()
         if not self._schedule.reading:
             self._schedule.offer(islice(self._unknown(), self._schedule.room))
         for wish in self._schedule.wishes():
@@ -139,12 +149,25 @@ class Coordinator:
                     self._rouse(lane)
         self._share_out()
 
+    def _tell_joined(self) -> None:
+        """Segments whose children have ended go on, in the lane where they waited."""
+        for lane, join in self._joins.ready():
+            if self._schedule.join(lane, join.segment):
+                self._joins.given(join)
+                self._assigned[lane].append(join)
+                self._rouse(lane)
+        self._schedule.hold(self._joins.lanes())
+
     def _unknown(self) -> Iterator[Segment]:
-        """Segments of the task that no lane has had."""
-        known = {*self.finals, *self.parked, *(name for names in self._going.values() for name in names)}
+        """Segments that no lane has had: the newest fork's children first, so that few segments wait."""
+        while self._children:
+            child = self._children.popleft()
+            if child.id not in self._known:
+                self._known.add(child.id)
+                yield child
         for segment in self._segments:
             self._yielded.add(segment.id)
-            if segment.id not in known:
+            if segment.id not in self._known:
                 yield segment
 
     async def _tend(self, lane: str) -> None:
@@ -154,7 +177,9 @@ class Coordinator:
         await asyncio.sleep(2.0 ** self._losses[lane] - 1)
         worker, numbers = self.crew.hire(self.orders(lane)), count(1)
         try:
-            self._take(await worker.start())
+            first = await worker.start()
+            self._joins.reread(lane)
+            self._take(first)
             while lane not in self._retired:
                 await self._look_after(lane, worker, next(numbers))
             last = await worker.stop()
@@ -171,10 +196,10 @@ class Coordinator:
 
     async def _look_after(self, lane: str, worker: Worker, number: int) -> None:
         """One report, or while the lane has nothing to do, a wait for something to give it."""
-        segments, self._assigned[lane] = self._assigned[lane], []
-        if segments or (self._going[lane] and not self._starves(lane)):
+        work, self._assigned[lane] = self._assigned[lane], []
+        if work or (self._going[lane] and not self._starves(lane)):
             limit = self._budget.grant(lane) if self._budget else None
-            self._take(await worker.exchange(number, segments, REPORT_SECONDS, limit))
+            self._take(await worker.exchange(number, work, REPORT_SECONDS, limit))
         else:
             self._resting.add(lane)
             self._share_out()
@@ -206,7 +231,8 @@ class Coordinator:
         if before and report.totals.steps > before.steps:
             self._losses[report.lane] = 0
         self._note(report)
-        ended = [*(end.segment for end in report.finished), *(parked.segment for parked in report.parked)]
+        ended = [end.segment for end in report.finished]
+        ended += [end.segment for end in report.parked] + [end.segment for end in report.waits]
         self._schedule.reported(report.lane, report.going, ended)
         self.on_progress(self.progress)
         if report.error:
@@ -240,10 +266,20 @@ class Coordinator:
     def _note(self, report: Report) -> None:
         self._warn_of_drifts(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
+        self._known.update(report.going)
         if self._budget and report.account:
             self._budget.note(report.lane, report.account)
-        self.finals.update((end.segment, end.state) for end in report.finished)
-        self.parked.update((parked.segment, parked) for parked in report.parked)
+        for parked in report.parked:
+            self._known.add(parked.segment)
+            self.parked[parked.segment] = parked
+        for wait in report.waits:
+            self._known.add(wait.segment)
+            self._joins.wait(report.lane, wait)
+            self._children.extendleft(reversed(wait.children))
+        for end in report.finished:
+            self._known.add(end.segment)
+            self.finals[end.segment] = end.state
+            self._joins.ended(end.segment)
 
 
 def _worst(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from maker.budget import Spend
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
+from maker.joins import Join
 from maker.nouns import Segment
 
 
@@ -19,7 +20,7 @@ class Worker(Protocol):
 
     async def start(self) -> Report: ...
     async def exchange(
-        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
     ) -> Report: ...
     async def stop(self) -> Report: ...
 

@@ -17,10 +17,11 @@ import structlog
 from maker import assembly, records
 from maker.amendment import Amendment
 from maker.budget import Account, Allowance, Spend, Terms
-from maker.chain import Chain, Finish, Park
+from maker.chain import Chain, Finish, Park, Wait
 from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
+from maker.joins import Join
 from maker.journal import Durability, Lane
 from maker.manifest import Manifest
 from maker.model import Model
@@ -65,6 +66,7 @@ class Report:
     going: tuple[str, ...]
     finished: tuple[Finish, ...] = ()
     parked: tuple[Parked, ...] = ()
+    waits: tuple[Wait, ...] = ()
     error: MakerError | None = None
     """Why the lane cannot go on."""
     drifts: tuple[Record, ...] = ()
@@ -81,6 +83,7 @@ class LaneWorker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finished: list[Finish] = []
         self._parked: list[Parked] = []
+        self._waits: list[Wait] = []
         self._error: MakerError | None = None
         self._news = asyncio.Event()
         self._held = AsyncExitStack()
@@ -122,30 +125,36 @@ class LaneWorker:
         self._go_on(recovery)
 
     async def exchange(
-        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
     ) -> Report:
-        """Take a new limit, begin new segments; report when something has ended or a draw lacks allowance,
-        or after `wait` seconds.
+        """Take a new limit, begin new segments, go on with joined ones; report when something has ended or
+        a draw lacks allowance, or after `wait` seconds.
 
         `number` grows from 1. One that comes again, as a transport may have it, begins nothing and is told
         what the first one was.
         """
         if self._answer is None or number > self._number:
             self._number = number
-            self._answer = asyncio.create_task(self._exchange(segments, wait, limit))
+            self._answer = asyncio.create_task(self._exchange(work, wait, limit))
         return await asyncio.shield(self._answer)
 
-    async def _exchange(self, segments: Sequence[Segment], wait: float, limit: Spend | None) -> Report:
+    async def _exchange(self, work: Sequence[Segment | Join], wait: float, limit: Spend | None) -> Report:
         if self._engine.allowance and limit is not None:
             self._engine.allowance.limit_to(limit)
         if self._error is None:
-            for segment in segments:
-                self._engine.write(records.from_segment(segment))
-                chain = Chain(self._task, self._panels.own, segment)
-                self._run(self._engine.begin(chain, chain.start()))
+            for each in work:
+                self._run(self._join(each) if isinstance(each, Join) else self._open(each))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), wait)
         return self._report()
+
+    def _open(self, segment: Segment) -> Drive:
+        self._engine.write(records.from_segment(segment))
+        chain = Chain(self._task, self._panels.own, segment)
+        return self._engine.begin(chain, chain.start())
+
+    def _join(self, join: Join) -> Drive:
+        return self._engine.join(join.segment, join.finals)
 
     async def stop(self) -> Report:
         """End what is under way, make the lane durable and let go of it."""
@@ -187,7 +196,9 @@ class LaneWorker:
             self._parked.append(where)
         for each in going:
             models = self._panels.models_of(each.amendment) if each.amendment else None
-            self._run(self._engine.begin(each.chain, each.wishes, each.samples, each.amendment, models))
+            park = each.park if each.chain.children else None
+            drive = self._engine.begin(each.chain, each.wishes, each.samples, park, each.amendment, models)
+            self._run(drive)
 
     def _run(self, drive: Drive) -> None:
         name = drive.chain.step.segment
@@ -209,6 +220,8 @@ class LaneWorker:
                 self._finished.append(ended)
             case Park(parked):
                 self._parked.append(parked)
+            case Wait():
+                self._waits.append(ended)
         self._news.set()
 
     async def _keep(self) -> None:
@@ -235,7 +248,7 @@ class LaneWorker:
 
     def _report(self) -> Report:
         """What has ended is durable, and still ours, before it is told."""
-        if (self._finished or self._parked) and self._lane.is_open:
+        if (self._finished or self._parked or self._waits) and self._lane.is_open:
             try:
                 self._lane.sync()
             except MakerError as error:
@@ -246,6 +259,7 @@ class LaneWorker:
             tuple(self._tasks),
             tuple(self._finished),
             tuple(self._parked),
+            tuple(self._waits),
             self._error,
             tuple(self._engine.drifts.values()),
             self._engine.allowance.account() if self._engine.allowance else None,
@@ -253,5 +267,6 @@ class LaneWorker:
         self._engine.drifts.clear()
         self._finished.clear()
         self._parked.clear()
+        self._waits.clear()
         self._news.clear()
         return report

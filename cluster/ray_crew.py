@@ -20,6 +20,7 @@ from maker.budget import Spend
 from maker.cluster.crew import Worker, WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
 from maker.errors import MakerError
+from maker.joins import Join
 from maker.nouns import Segment
 
 CONNECT_SECONDS = 10.0
@@ -47,9 +48,9 @@ class _RayWorker:
         return await _answer(self._actor.start.remote())
 
     async def exchange(
-        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
     ) -> Report:
-        return await _answer(self._actor.exchange.remote(number, segments, wait, limit))
+        return await _answer(self._actor.exchange.remote(number, work, wait, limit))
 
     async def stop(self) -> Report:
         import ray

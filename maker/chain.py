@@ -66,12 +66,21 @@ class Finish:
     steps: int
 
 
-Wish: TypeAlias = Draw | Commit | Park | Finish
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The segment waits for its children to end."""
+
+    segment: str
+    children: tuple[Segment, ...]
+
+
+Wish: TypeAlias = Draw | Commit | Park | Finish | Wait
 Read: TypeAlias = tuple[str, Json] | RedFlag
 
 
 class Chain:
-    """One segment. `start` (or `restore` and `resume`) once, `receive` each sample, until Park or Finish."""
+    """One segment. `start` (or `restore` and `resume`) once, `receive` each sample, until Park or Finish;
+    after Wait, `join`."""
 
     def __init__(self, task: Task, panel: Panel, segment: Segment, index: int = 0) -> None:
         self.task = task
@@ -81,6 +90,8 @@ class Chain:
         self.step = Step(segment.id, index, segment.state)
         """The head: the first step that is not decided."""
         self.state = task.digest(self.step)
+        self.children: tuple[Segment, ...] = ()
+        """What the head waits for."""
         self.ballot = Ballot(panel.max_samples)
         self._prompt: Prompt | None = None
         self._read: dict[str, Read] = {}
@@ -102,7 +113,17 @@ class Chain:
                 f"step {decision.segment}:{decision.index} was decided from state {decision.state}, "
                 f"now step {self.step.index} comes from {self.state}: the decomposer has changed"
             )
-        self._advance(decision.answer)
+        after, children = self.task.advance(self.step, decision.answer)
+        if len(children) != decision.children:
+            raise IncompatibleResumeError(
+                f"step {decision.segment}:{decision.index} forked into {decision.children} children, now it "
+                f"is {len(children)}: the decomposer has changed"
+            )
+        self._go_to(after, children)
+
+    def restore_join(self, finals: Sequence[Json]) -> None:
+        """Take over what the head's children ended with; PluginError if the task cannot join them."""
+        self._go_to(self.task.join(self.step, finals))
 
     def amend(self, panel: Panel) -> None:
         """Another panel for the head alone; before `resume`, which counts the head's samples under it."""
@@ -111,6 +132,8 @@ class Chain:
 
     def resume(self, samples: Sequence[Sample]) -> list[Wish]:
         """Start from the head's samples that were read back: all of them count before the voter is asked."""
+        if self.children:
+            return [Wait(self.step.segment, self.children)]
         try:
             self._prompt = self.task.prompt(self.step)
             if self._prompt is None:
@@ -132,6 +155,14 @@ class Chain:
         except PluginError as error:
             return [self._park(str(error))]
 
+    def join(self, finals: Sequence[Json]) -> list[Wish]:
+        """The children have ended in these states, in their order."""
+        try:
+            self.restore_join(finals)
+        except PluginError as error:
+            return [self._park(str(error))]
+        return self.start()
+
     def fail(self, reason: str) -> list[Wish]:
         """A draw cannot be made at this step, for a reason that is not the run's."""
         return [self._park(reason)]
@@ -150,9 +181,11 @@ class Chain:
     def _commit(self, key: str) -> list[Wish]:
         """Decide the head and go on to the next step; what cannot be advanced is not committed."""
         answer = self.ballot.answers[key]
-        decision = Decision(self.step.segment, self.step.index, self.state, answer, self.ballot.tally())
+        after, children = self.task.advance(self.step, answer)
+        where = (self.step.segment, self.step.index, self.state)
+        decision = Decision(*where, answer, self.ballot.tally(), children=len(children))
         prompt = self._prompt
-        self._advance(answer)
+        self._go_to(after, children)
         return [Commit(decision, prompt), *self.start()]
 
     def _take_over(self, samples: Sequence[Sample]) -> None:
@@ -189,12 +222,10 @@ class Chain:
         except RedFlag as flag:
             return flag
 
-    def _advance(self, answer: Json) -> None:
-        """Move the head; nothing has changed if the plug-in raises."""
-        after = self.task.advance(self.step, answer)
-        step = Step(self.step.segment, self.step.index + 1, after)
+    def _go_to(self, step: Step, children: tuple[Segment, ...] = ()) -> None:
+        """Move the head; nothing has changed if its state cannot be written."""
         self.state = self.task.digest(step)
-        self.step = step
+        self.step, self.children = step, children
         self.panel = self._own
         self.ballot = Ballot(self.panel.max_samples)
         self._prompt = None

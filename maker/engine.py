@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -18,14 +18,14 @@ from typing import TypeAlias
 from maker import records
 from maker.amendment import Amendment
 from maker.budget import Allowance
-from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
+from maker.chain import Chain, Commit, Draw, Finish, Park, Wait, Wish
 from maker.errors import BlockedError, inert
 from maker.journal import Journal
 from maker.ledger import Ledger
 from maker.model import Model, Request
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 
-Ended: TypeAlias = Finish | Park
+Ended: TypeAlias = Finish | Park | Wait
 
 
 @dataclass(slots=True)
@@ -57,15 +57,16 @@ class Engine:
         chain: Chain,
         pending: list[Wish],
         samples: Iterable[records.Record] = (),
+        park: records.Record | None = None,
         amendment: Amendment | None = None,
         models: Mapping[str, Model] | None = None,
     ) -> Drive:
         """The same in two steps: what is pending is done at once, the rest when the drive is run.
 
-        `amendment`: of the head, with its `models` by name.
+        `park`: why the head has waited, as written; `amendment`: of the head, with its `models` by name.
         """
         own = self.models if models is None else models
-        drive = Drive(self, chain, list(samples), amendment=amendment, models=own)
+        drive = Drive(self, chain, list(samples), park, amendment, own)
         self.unfinished[chain.step.segment] = drive
         drive.ended = drive.do(pending)
         return drive
@@ -79,6 +80,12 @@ class Engine:
     ) -> None:
         """A parked segment belongs on every page until it goes on."""
         self.unfinished[chain.step.segment] = Drive(self, chain, list(samples), park, amendment)
+
+    def join(self, segment: str, finals: Sequence[Json]) -> Drive:
+        """Go on with a segment whose children have ended in these states, in their order."""
+        drive = self.unfinished[segment]
+        drive.ended = drive.join(finals)
+        return drive
 
     def write(self, record: records.Record) -> None:
         self.journal.append(record)
@@ -151,15 +158,30 @@ class Drive:
                     self.samples.clear()
                     self.amendment, self.models = None, self.engine.models
                 case Park(parked, prompt):
-                    self._write_prompt(parked, prompt)
-                    self.park = records.from_parked(parked)
-                    self.engine.write(self.park)
+                    self._park(parked, prompt)
+                    return wish
+                case Wait():
                     return wish
                 case Finish(segment, state, steps):
                     self.engine.write(records.event("finish", segment=segment, steps=steps, state=state))
                     del self.engine.unfinished[segment]
                     return wish
         return None
+
+    def join(self, finals: Sequence[Json]) -> Ended | None:
+        wishes = self.chain.join(finals)
+        if not self.chain.children:
+            step, self.park = self.chain.step, None
+            self.engine.write(records.from_join(step.segment, step.index, finals))
+        return self.do(wishes)
+
+    def _park(self, parked: Parked, prompt: Prompt | None) -> None:
+        """Not a second time for the same reason."""
+        park = records.from_parked(parked)
+        if park != self.park:
+            self._write_prompt(parked, prompt)
+            self.engine.write(park)
+        self.park = park
 
     def _receive(self, event: Sample | BaseException) -> list[Wish]:
         self.engine.turn_if_full()
@@ -185,7 +207,7 @@ class Drive:
 
     def snapshot(self) -> dict[str, Json]:
         amend = self.amendment.record() if self.amendment else None
-        return records.head(self.chain.step, self.samples, self.park, amend)
+        return records.head(self.chain.step, self.samples, self.park, amend, self.chain.children)
 
     def _draw(self, wish: Draw) -> None:
         model = self.models[wish.model]

@@ -7,6 +7,8 @@ Invariant: the old run is only read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from maker import history
 from maker.errors import UsageError
 from maker.journal import Lane
@@ -22,11 +24,11 @@ def fork(old: RunDirectory, new: RunDirectory, segment: str, index: int, task: T
 
     `new` has its manifest already, and nothing else.
     """
-    run, copied = new.manifest().run, 0
+    run, copied, cuts = new.manifest().run, 0, _cuts(segment, index)
     for lane in old.lanes():
         writer = _Copy(Lane.claim(new.lane(lane), run), Recovery(task, panel))
         for record in history.read(old.lane(lane)):
-            if record.get("segment") != segment or _before(record, index):
+            if _kept(record, cuts):
                 writer.copy(record)
                 copied += record["kind"] == "decision"
         writer.close()
@@ -42,9 +44,27 @@ def check(old: RunDirectory, segment: str, index: int) -> None:
         )
 
 
-def _before(record: Record, index: int) -> bool:
-    """Whether a record of the forked segment belongs to what is kept."""
-    return record.get("event") == "open" or record.get("step", index) < index
+def _cuts(segment: str, index: int) -> dict[str, int]:
+    """The first step that is not kept, of the segment and of those that wait for it."""
+    return {segment: index, **{name: forked + 1 for name, forked in _ancestry(segment)}}
+
+
+def _kept(record: Record, cuts: dict[str, int]) -> bool:
+    """Whether a record comes before the cuts, and so do the forks that its segment comes from."""
+    if "segment" not in record:
+        return True
+    name: str = record["segment"]
+    if name in cuts:
+        return record.get("event") == "open" or record.get("step", cuts[name]) < cuts[name]
+    at = next((at for at in _ancestry(name) if at[0] in cuts), None)
+    return at is None or at[1] < cuts[at[0]]
+
+
+def _ancestry(segment: str) -> Iterator[tuple[str, int]]:
+    """(ancestor, index of its step that forked) from the nearest on."""
+    while (place := segment.rpartition("/"))[0]:
+        segment = place[0]
+        yield segment, int(place[2].partition(".")[0])
 
 
 class _Copy:

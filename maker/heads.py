@@ -21,8 +21,10 @@ class Head:
     drawn: int = 0
     """Samples of the step."""
     park: Record | None = None
-    """Why it waits, if it does."""
+    """Why it waits, if it is parked."""
     amendment: Amendment | None = None
+    children: int = 0
+    """How many segments it waits for."""
 
 
 def heads(run: RunDirectory) -> Iterator[tuple[str, Head]]:
@@ -43,7 +45,8 @@ def of(header: Record, after: Iterable[Record]) -> dict[str, Head]:
 
 def _stored(going: Record) -> Head:
     amendment = Amendment.of(going["amend"]) if going["amend"] else None
-    return Head(going["segment"], going["step"], len(going["samples"]), going["park"], amendment)
+    where = (going["segment"], going["step"], len(going["samples"]))
+    return Head(*where, going["park"], amendment, len(going["children"]))
 
 
 def _fold(found: dict[str, Head], record: Record) -> None:
@@ -53,10 +56,12 @@ def _fold(found: dict[str, Head], record: Record) -> None:
         case {"kind": "sample", "segment": name, "step": index}:
             found[name].drawn += index == found[name].index
         case {"kind": "decision", "segment": name, "step": index}:
-            found[name] = Head(name, index + 1)
+            found[name] = Head(name, index + 1, children=record.get("children", 0))
         case {"event": "park", "segment": name}:
             found[name].park = record
         case {"event": "amend", "segment": name}:
             found[name].park, found[name].amendment = None, Amendment.of(record)
+        case {"event": "join", "segment": name}:
+            found[name].park, found[name].children = None, 0
         case {"event": "finish", "segment": name}:
             del found[name]

@@ -6,6 +6,7 @@ and all but `RedFlag` survive a JSON round trip. Read next: `maker/ballot.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +19,8 @@ class Segment:
     """A chain of dependent steps: the unit of placement, resume and parallelism."""
 
     id: str
-    """Unique in the run: letters, digits and `._-`, at most 80 characters."""
+    """Unique in the run: letters, digits and `._-`, at most 80 characters; a child's has its parent's before
+    a slash."""
     state: Json
     """The state its step 0 starts from."""
 
@@ -31,6 +33,20 @@ class Step:
     index: int
     """0-based within the segment."""
     state: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """What `advance` may return instead of a state: the segment waits until these children have ended.
+
+    Then the decomposer's `join(step, finals)` gives the state to go on from; `step.state` is `state`, and
+    `finals` are the children's final states in their order.
+    """
+
+    children: Sequence[Json]
+    """Their first states. Child n of a fork that step 7 of segment `a` has decided is segment `a/7.n`."""
+    state: Json = None
+    """What the segment itself keeps meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +155,8 @@ class Decision:
     tally: Tally
     by: Literal["person"] | None = None
     """None where the votes decided."""
+    children: int = 0
+    """How many segments it forks into."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """What a journal line says: three kinds of record, and the header that a chunk begins with.
 
     sample    one raw response, written before anything reads it
-    decision  the winner of a step with its tally, written before the next step may be asked
-    event     all else: open, finish and park of a segment; the panel that a parked step was given (amend);
-              what was asked at a contested, flagged or parked step (prompt); faults of the transport; a model
-              that answers as another one than before (drift)
+    decision  the winner of a step with its tally, written before the next step may be asked; a fork says into
+              how many children
+    event     all else: open, finish and park of a segment; the final states of its children (join); the panel
+              that a parked step was given (amend); what was asked at a contested, flagged or parked step
+              (prompt); faults of the transport; a model that answers as another one than before (drift)
 
 Whether a sample voted, was flagged or came too late is not in its record, which is older than that
 answer: the decision (or the park) lists the draws of every vote and flag, and what is in neither is surplus.
@@ -14,7 +15,7 @@ begin. Invariant: reading back what was written gives an equal value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -90,6 +91,7 @@ class DecisionLine(_Line):
     votes: list[VotesLine]
     flags: list[FlagsLine]
     by: Literal["person"] | None = None
+    children: int = 0
 
 
 def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
@@ -125,6 +127,7 @@ def from_decision(decision: Decision) -> Record:
         "answer": decision.answer,
         **_from_tally(decision.tally),
         **({} if decision.by is None else {"by": decision.by}),
+        **({"children": decision.children} if decision.children else {}),
     }
 
 
@@ -157,13 +160,25 @@ def from_segment(segment: Segment) -> Record:
     return event("open", segment=segment.id, state=segment.state)
 
 
-def head(step: Step, samples: Iterable[Record], park: Record | None, amend: Record | None) -> dict[str, Json]:
+def from_join(segment: str, index: int, finals: Sequence[Json]) -> Record:
+    return event("join", segment=segment, step=index, finals=list(finals))
+
+
+def head(
+    step: Step,
+    samples: Iterable[Record],
+    park: Record | None,
+    amend: Record | None,
+    children: Iterable[Segment],
+) -> dict[str, Json]:
     """An unfinished segment as a chunk's header holds it: its head, with the head's samples.
 
-    `park` says that it waits, and why; `amend` is the panel that it was given, if not the run's.
+    `park` says that it waits, and why; `amend` is the panel that it was given, if not the run's; `children`
+    are the segments that it waits for, of which the first states are kept.
     """
     where = {"segment": step.segment, "step": step.index, "state": step.state}
-    return {**where, "samples": list(samples), "park": park, "amend": amend}
+    states = [child.state for child in children]
+    return {**where, "samples": list(samples), "park": park, "amend": amend, "children": states}
 
 
 def to_sample(record: Record) -> SampleRecord:
@@ -176,7 +191,8 @@ def to_sample(record: Record) -> SampleRecord:
 
 def to_decision(record: Record) -> Decision:
     line = _checked(DecisionLine, record)
-    return Decision(line.segment, line.step, line.state, line.answer, to_tally(record), line.by)
+    tally = to_tally(record)
+    return Decision(line.segment, line.step, line.state, line.answer, tally, line.by, line.children)
 
 
 def to_tally(record: Record) -> Tally:

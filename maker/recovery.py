@@ -17,7 +17,7 @@ from maker.ledger import Ledger
 from maker.nouns import Json, Parked, Sample, Segment, Step
 from maker.panel import Panel
 from maker.records import Record
-from maker.task import Task
+from maker.task import Task, children
 from maker.totals import Totals
 
 
@@ -33,7 +33,7 @@ class _Open:
 
     def snapshot(self) -> dict[str, Json]:
         amend = self.amendment.record() if self.amendment else None
-        return records.head(self.chain.step, self.samples, self.park, amend)
+        return records.head(self.chain.step, self.samples, self.park, amend, self.chain.children)
 
 
 def _not_amended(amendment: Amendment) -> Panel:
@@ -64,6 +64,7 @@ class Recovery:
         for stored in header["going"]:
             segment = Segment(stored["segment"], stored["state"])
             chain = Chain(self.task, self.panel, segment, stored["step"])
+            chain.children = children(chain.step, stored["children"])
             amendment = Amendment.of(stored["amend"]) if stored["amend"] else None
             self._open[segment.id] = _Open(chain, list(stored["samples"]), stored["park"], amendment)
 
@@ -82,6 +83,9 @@ class Recovery:
                 self.finished.append(Finish(name, state, steps))
             case {"event": "park", "segment": name}:
                 self._open[name].park = record
+            case {"event": "join", "segment": name, "finals": finals}:
+                self._open[name].chain.restore_join(finals)
+                self._open[name].park = None
             case {"event": "amend"}:
                 self._amend(Amendment.of(record))
 
@@ -99,7 +103,8 @@ class Recovery:
         found = self._open.get(amendment.segment)
         if found is None or not (found.park or found.amendment) or found.amendment == amendment:
             return False
-        if (found.chain.step.index, found.chain.state) != (amendment.step, amendment.state):
+        where = (found.chain.step.index, found.chain.state)
+        if where != (amendment.step, amendment.state) or found.chain.children:
             return False
         self._amend(amendment)
         return True

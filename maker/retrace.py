@@ -74,6 +74,8 @@ def _fold(record: Record, heads: dict[str, Retraced], task: Task, selection: Sel
             heads[name] = Retraced(Step(name, 0, state))
         case {"event": "finish", "segment": name}:
             heads.pop(name, None)
+        case {"event": "join", "segment": name, "finals": finals}:
+            heads[name] = Retraced(task.join(_head(heads, name).step, finals))
         case {"event": "park", "segment": name}:
             _head(heads, name).verdict = record
         case {"event": "amend", "segment": name}:
@@ -83,8 +85,7 @@ def _fold(record: Record, heads: dict[str, Retraced], task: Task, selection: Sel
         case {"kind": "decision", "segment": name}:
             done = _head(heads, name)
             done.verdict = record
-            after = task.advance(done.step, record["answer"])
-            heads[name] = Retraced(Step(name, done.step.index + 1, after))
+            heads[name] = Retraced(task.advance(done.step, record["answer"])[0])
             if selection.takes(record):
                 yield done
 

@@ -27,7 +27,7 @@ class Retry:
         """By lane, one for each step that is parked, or still open under the panel of another retry."""
         found: defaultdict[str, list[Amendment]] = defaultdict(list)
         for lane, head in heads(run):
-            if head.park:
+            if head.park and not head.children:
                 found[lane].append(self._amendment(head, head.park["state"]))
             elif head.amendment and not self._is_of(head.amendment):
                 found[lane].append(self._amendment(head, head.amendment.state))

@@ -53,6 +53,10 @@ class Schedule:
         """Running lanes that have been read, with their open segments."""
         self._assigned: dict[str, dict[str, Segment]] = {}
         """Segments given to a lane that its worker has not reported yet."""
+        self._joining: dict[str, set[str]] = {}
+        """Segments that waited for their children and have just been told to go on."""
+        self._held: set[str] = set()
+        """Lanes in which segments wait for their children."""
 
     @property
     def reading(self) -> bool:
@@ -76,19 +80,39 @@ class Schedule:
         self.waiting.extend(segments)
 
     def reported(self, lane: str, going: Iterable[str], ended: Iterable[str]) -> None:
-        """A worker says which segments of its lane are under way, and which ended since its last report.
+        """A worker says which segments of its lane are under way, and which have ended, or begun to wait for
+        their children, since its last report.
 
         A worker's first report is of all that is in the lane: what is not in it was never begun.
         """
         going, ended = set(going), set(ended)
-        assigned = self._assigned.setdefault(lane, {})
+        assigned, joining = self._assigned.setdefault(lane, {}), self._joining.setdefault(lane, set())
         for segment in (*going, *ended):
             assigned.pop(segment, None)
+            joining.discard(segment)
         if lane in self._reading:
             self._reading.discard(lane)
             self.waiting.extendleft(assigned.values())
             assigned.clear()
-        self._open[lane] = going | assigned.keys()
+            joining.clear()
+        self._open[lane] = going | assigned.keys() | joining
+
+    def hold(self, lanes: Iterable[str]) -> None:
+        """Keep the workers of these lanes, in which segments wait, while there is work elsewhere."""
+        self._held = set(lanes)
+
+    def join(self, lane: str, segment: str) -> bool:
+        """A segment's children have ended: whether its lane has a worker to be told.
+
+        If not, the lane is read again when there is room for it.
+        """
+        if lane in self._open:
+            self._joining[lane].add(segment)
+            self._open[lane].add(segment)
+            return True
+        if lane not in self._reading and lane not in self._unread:
+            self._unread.append(lane)
+        return False
 
     def lost(self, lane: str) -> None:
         """A worker died: its lane must be read again, before any other, for it may hold allowance."""
@@ -112,7 +136,7 @@ class Schedule:
         return wishes + [Retire(lane) for lane in self._spent()]
 
     def _next_unread(self) -> str | None:
-        if not self._unread or self._running() >= self.workers:
+        if not self._unread or self._running() >= self.workers or self._unread[0] in self._leaving:
             return None
         lane = self._unread.popleft()
         self._reading.add(lane)
@@ -145,7 +169,9 @@ class Schedule:
         """Lanes with nothing open, when nothing waits for them or another lane waits for their place."""
         if self.waiting and not self._unread:
             return []
-        spent = [lane for lane, segments in self._open.items() if not segments]
+        busy = not self._unread and (bool(self._reading) or any(self._open.values()))
+        kept = self._held if busy else ()
+        spent = [lane for lane, segments in self._open.items() if not segments and lane not in kept]
         for lane in spent:
             del self._open[lane]
             self._leaving.add(lane)

@@ -1,8 +1,9 @@
 """Whether the records of a run fit together, beyond the bytes: order, joins, and what headers say of chunks.
 
 Each segment is opened once and decided 0, 1, 2, ... without a gap; every vote and flag names a draw that is
-on record as a sample of that step and state; every header says of the chunk before it what that holds, for
-readers trust it and skip chunks. No plug-in is imported, and of each segment only its head is kept.
+on record as a sample of that step and state; children are of a fork on record, and what a segment joined is
+what they ended with; every header says of the chunk before it what that holds, for readers trust it and skip
+chunks. No plug-in is imported, and of each segment only its head is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maker import chapters, chunks, history, records
+from maker import canonical, chapters, chunks, history, records
 from maker.chapters import Chapter
 from maker.errors import JournalDamagedError, inert
 from maker.ledger import Ledger
@@ -36,15 +37,46 @@ def check(run: RunDirectory) -> Checked:
 
     Raises JournalDamagedError, with file and offset, at the first thing that does not check out.
     """
-    checked, opened = Checked(), set[str]()
+    checked, family = Checked(), _Family()
     for lane in run.lanes():
         checked.lanes += 1
         checked.chunks += history.verify(run.lane(lane))
-        ledger = _Lane(opened).check(chapters.of(run.lane(lane)))
+        ledger = _Lane(family).check(chapters.of(run.lane(lane)))
         checked.steps += ledger.totals.steps
         checked.samples += ledger.totals.samples
-    checked.segments = len(opened)
+    family.check(run.path)
+    checked.segments = len(family.opened)
     return checked
+
+
+@dataclass(slots=True)
+class _Family:
+    """Segments of the whole run, and how they descend from each other."""
+
+    opened: set[str] = field(default_factory=set)
+    forks: dict[str, int] = field(default_factory=dict)
+    """`SEGMENT/INDEX` of each step that forked to how many children it has."""
+    finals: dict[str, str] = field(default_factory=dict)
+    """Digest of what each child ended with."""
+    joined: dict[str, str] = field(default_factory=dict)
+    """Child to the digest of what was joined as its end."""
+
+    def join(self, record: Record) -> None:
+        place, finals = f"{record['segment']}/{record['step'] - 1}", record["finals"]
+        if self.forks.get(place) != len(finals):
+            raise _Wrong(f"{len(finals)} children are joined, the step before forked into another number")
+        self.joined |= {f"{place}.{number}": canonical.digest(state) for number, state in enumerate(finals)}
+
+    def check(self, run: Path) -> None:
+        for name in filter(lambda name: "/" in name, self.opened):
+            place, _, number = name.rpartition(".")
+            if not (number.isdecimal() and int(number) < self.forks.get(place, 0)):
+                raise JournalDamagedError(f"{run}: no step forked into segment {inert(name)}")
+        for name, digest in self.joined.items():
+            if self.finals.get(name) != digest:
+                raise JournalDamagedError(
+                    f"{run}: segment {inert(name)} did not end in the state that was joined"
+                )
 
 
 class _Wrong(Exception):
@@ -75,8 +107,7 @@ class _Head:
 
 @dataclass(slots=True)
 class _Lane:
-    opened: set[str]
-    """Segments of the whole run."""
+    family: _Family
     ledger: Ledger = field(default_factory=Ledger)
     heads: dict[str, _Head] = field(default_factory=dict)
 
@@ -117,16 +148,23 @@ class _Lane:
                 head = self._head(decision.segment, decision.index, "a decision")
                 _joins(record, head)
                 self.heads[decision.segment] = _Head(head.index + 1)
+                if decision.children:
+                    self.family.forks[f"{decision.segment}/{decision.index}"] = decision.children
             case {"event": "open", "segment": name}:
-                if name in self.opened:
+                if name in self.family.opened:
                     raise _Wrong(f"segment {inert(name)} is opened a second time")
-                self.opened.add(name)
+                self.family.opened.add(name)
                 self.heads[name] = _Head()
             case {"event": "park"}:
                 _joins(record, self._head(record["segment"], record["step"], "a park"))
             case {"event": "finish"}:
                 self._head(record["segment"], record["steps"], "the end")
                 del self.heads[record["segment"]]
+                if "/" in record["segment"]:
+                    self.family.finals[record["segment"]] = canonical.digest(record["state"])
+            case {"event": "join"}:
+                self._head(record["segment"], record["step"], "a join")
+                self.family.join(record)
 
     def _head(self, segment: str, index: int, what: str) -> _Head:
         head = self.heads.get(segment)

@@ -21,6 +21,8 @@ class Summary:
     finished: int = 0
     """Segments."""
     going: set[str] = field(default_factory=set)
+    waiting: int = 0
+    """Segments that wait for their children."""
     parked: dict[str, str] = field(default_factory=dict)
     """`SEGMENT:INDEX` to the reason."""
     epochs: dict[str, str] = field(default_factory=dict)
@@ -92,5 +94,7 @@ def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) 
     for head in heads.of(newest, after).values():
         if head.park:
             found.parked[f"{head.segment}:{head.index}"] = head.park["reason"]
+        elif head.children:
+            found.waiting += 1
         else:
             found.going.add(head.segment)

@@ -9,13 +9,13 @@ plug-in's own line, the step and nothing of its text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from maker import canonical
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
 from maker.guard import at, guarded
-from maker.nouns import Json, Message, Prompt, RedFlag, Segment, Step
+from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
 
@@ -26,7 +26,8 @@ class Decomposer(Protocol):
     Optional, found by name: `check(step, answer) -> bool | str` (False or a reason flags the sample),
     `canonical(answer)` (the value whose canonical JSON decides equality), `verify(decided) -> bool | str`
     (judges a finished run: an iterable of (segment id, step index, answer) in segment and index
-    order), `truth(step) -> str` and `mistake(step, rank) -> str` (texts for simulated models).
+    order), `join(step, finals) -> state` (needed where `advance` returns a Fork; see `nouns.py`),
+    `truth(step) -> str` and `mistake(step, rank) -> str` (texts for simulated models).
     """
 
     def segments(self) -> Iterable[Segment]: ...
@@ -39,7 +40,7 @@ class Decomposer(Protocol):
         ...
 
     def advance(self, step: Step, answer: Json) -> Json:
-        """The next step's state."""
+        """The next step's state, or a Fork."""
         ...
 
     def stitch(self, finals: Mapping[str, Json]) -> Json:
@@ -56,6 +57,11 @@ _ALLOWED: dict[str, tuple[type, ...]] = {
 """What may leave a method as it is."""
 
 SEGMENT_ID = re.compile(r"[A-Za-z0-9._-]{1,80}", re.ASCII)
+"""Of a segment that the task gives; a child's id has slashes."""
+MAX_CHILDREN = 10_000
+"""Of one fork: the states of all that a segment waits for stand in every header meanwhile."""
+MAX_DEPTH = 32
+"""Of forks within forks."""
 
 
 def _sound(prompt: Prompt) -> bool:
@@ -71,6 +77,16 @@ def _sound(prompt: Prompt) -> bool:
     return (most is None or isinstance(most, int)) and all(isinstance(text, str) for text in stop)
 
 
+def children(step: Step, states: Iterable[Json]) -> tuple[Segment, ...]:
+    """The segments that a step waits for, from their first states."""
+    place = f"{step.segment}/{step.index - 1}"
+    return tuple(Segment(f"{place}.{number}", state) for number, state in enumerate(states))
+
+
+def _no_join(step: Step, finals: list[Json]) -> Json:
+    raise NotImplementedError("the task has no join(step, finals)")
+
+
 class Task:
     """A decomposer as the core uses it: what it returns is checked, and made the JSON of a journal."""
 
@@ -79,6 +95,7 @@ class Task:
         self.name = name
         self._check: Callable[[Step, Json], bool | str] | None = getattr(decomposer, "check", None)
         self._canonical: Callable[[Json], Json] | None = getattr(decomposer, "canonical", None)
+        self._join: Callable[[Step, list[Json]], Json] = getattr(decomposer, "join", None) or _no_join
 
     def segments(self) -> Iterator[Segment]:
         """Raises PluginError for an id that is not well formed or comes twice."""
@@ -124,14 +141,43 @@ class Task:
         if verdict is not True:
             raise RedFlag(verdict or "check")
 
-    def advance(self, step: Step, answer: Json) -> Json:
-        return self._json("advance", step, self._call("advance", step, self.decomposer.advance, step, answer))
+    def advance(self, step: Step, answer: Json) -> tuple[Step, tuple[Segment, ...]]:
+        """The next step, and the children that it waits for, if any."""
+        after = self._call("advance", step, self.decomposer.advance, step, answer)
+        fork = after if isinstance(after, Fork) else Fork((), after)
+        children = self._children(step, fork.children) if fork is after else ()
+        state = self._json("advance", step, fork.state)
+        return Step(step.segment, step.index + 1, state), children
+
+    def _children(self, step: Step, states: Sequence[Json]) -> tuple[Segment, ...]:
+        if not isinstance(states, list | tuple) or not 1 <= len(states) <= MAX_CHILDREN:
+            seen = len(states) if isinstance(states, list | tuple) else f"a {type(states).__name__} as"
+            raise PluginError(
+                f"advance{at(step)} forked into {seen} children, expected a list of states, at least 1 and "
+                f"at most {MAX_CHILDREN:,}"
+            )
+        if step.segment.count("/") >= MAX_DEPTH:
+            raise PluginError(
+                f"advance{at(step)} forked below {MAX_DEPTH} forks, expected at most {MAX_DEPTH}: "
+                "let a step do more, or end the recursion earlier"
+            )
+        if self._join is _no_join:
+            raise PluginError(f"advance{at(step)} forked, but the task has no join(step, finals)")
+        plain = [self._json("advance", step, state) for state in states]
+        return children(Step(step.segment, step.index + 1, None), plain)
+
+    def join(self, step: Step, finals: Sequence[Json]) -> Step:
+        """The same step with the state that its children's final states make."""
+        state = self._json("join", step, self._call("join", step, self._join, step, list(finals)))
+        return Step(step.segment, step.index, state)
 
     def digest(self, step: Step) -> str:
         return self._call("advance", step, canonical.digest, step.state)
 
     def stitch(self, finals: Mapping[str, Json]) -> Json:
-        return self._json("stitch", None, self._call("stitch", None, self.decomposer.stitch, finals))
+        """The result, from the final states of the task's own segments: children have been joined."""
+        own = {name: state for name, state in finals.items() if "/" not in name}
+        return self._json("stitch", None, self._call("stitch", None, self.decomposer.stitch, own))
 
     def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool | str | None:
         """True, or what is wrong with the run; None when the task has no judge."""

@@ -12,7 +12,7 @@ from maker import canonical, history, records
 from maker.errors import PluginError, UsageError
 from maker.heads import heads
 from maker.journal import Lane
-from maker.nouns import Decision, Json, RedFlag, Step
+from maker.nouns import Decision, Json, RedFlag
 from maker.panel import Panel
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
@@ -70,6 +70,8 @@ def parked_in(run: RunDirectory, verdict: Verdict) -> str:
         raise UsageError(f"step {at} is not reached; its segment stands at {segment}:{head.index}")
     if not head.park:
         raise UsageError(f"step {at} is open, not parked; go on with it: maker resume {run.path}")
+    if head.children:
+        raise UsageError(f"step {at} is parked at the join of its children, and there is no answer to give")
     return lane
 
 
@@ -82,11 +84,14 @@ def _decision(recovery: Recovery, task: Task, verdict: Verdict) -> Decision:
     try:
         answer = canonical.plain(verdict.answer)
         task.check(step, answer)
-        task.prompt(Step(step.segment, step.index + 1, task.advance(step, answer)))
+        after, children = task.advance(step, answer)
+        if not children:
+            task.prompt(after)
     except RedFlag as flag:
         raise UsageError(f"the task's check does not take this answer: {flag}") from None
     except (ValueError, TypeError) as error:
         raise UsageError(f"the answer is not JSON that can be written: {error}") from None
     except PluginError as error:
         raise UsageError(f"the task cannot go on from this answer: {error}") from None
-    return Decision(step.segment, step.index, park["state"], answer, records.to_tally(park), "person")
+    where = (step.segment, step.index, park["state"])
+    return Decision(*where, answer, records.to_tally(park), "person", len(children))

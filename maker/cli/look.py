@@ -65,6 +65,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "cost": prices.money(summary.prices_given(run), found.totals),
         "segments_finished": found.finished,
         "segments_going": len(found.going),
+        "segments_waiting": found.waiting,
         "parked": found.parked,
         "epochs": found.epochs,
     }

@@ -30,6 +30,7 @@ class Asked:
     seed: int
     length: int
     count: int
+    depth: int
     k: int
     error: float
     flags: float
@@ -105,24 +106,39 @@ def _chunk(path: Path) -> tuple[list[Line], bytes]:
 # -- what must have been decided -------------------------------------------------------------------
 
 
-def undisturbed(asked: Asked, segment: int) -> tuple[list[Line], int]:
-    """Algorithms 1-3 of the paper, one draw after another; each step's decision, and the final state."""
-    state, decisions = segment, []
-    for step in range(asked.length):
+def undisturbed(asked: Asked) -> dict[str, tuple[list[Line], int]]:
+    """Each step's decision and the final state, of every segment."""
+    found: dict[str, tuple[list[Line], int]] = {}
+    for number in range(asked.count):
+        _walk(asked, f"s{number}", number, found)
+    return found
+
+
+def _walk(asked: Asked, segment: str, state: int, found: dict[str, tuple[list[Line], int]]) -> int:
+    """Algorithms 1-3 of the paper, one draw after another; the final state of a segment."""
+    decisions = []
+    depth = segment.count("/")
+    length = asked.length // 2**depth
+    for step in range(length):
         votes: defaultdict[int, list[int]] = defaultdict(list)
         flagged: list[int] = []
         draw = 0
         while True:
-            said = answer(asked.seed, f"s{segment}", step, state, draw, asked.error, asked.flags).split()[0]
+            said = answer(asked.seed, segment, step, state, draw, asked.error, asked.flags).split()[0]
             (flagged if said == "?" else votes[int(said)]).append(draw)
             draw += 1
             ranked = sorted(map(len, votes.values()), reverse=True)
             if ranked and ranked[0] - (ranked[1] if len(ranked) > 1 else 0) >= asked.k:
                 break
         winner = max(votes, key=lambda each: len(votes[each]))
-        decisions.append({"answer": winner, "votes": dict(votes), "flags": flagged})
+        decisions.append({"answer": winner, "votes": dict(votes), "flags": flagged, "children": 0})
         state = (state * 7 + winner + 1) % 10007
-    return decisions, state
+        if step == length // 2 and length > 1 and depth < asked.depth:
+            decisions[-1]["children"] = 2
+            ends = [_walk(asked, f"{segment}/{step}.{child}", state + child + 1, found) for child in (0, 1)]
+            state = (state + 3 * ends[0] + 5 * ends[1]) % 10007
+    found[segment] = decisions, state
+    return state
 
 
 def _decisions(lines: list[Line], asked: Asked) -> Iterator[str]:
@@ -130,18 +146,21 @@ def _decisions(lines: list[Line], asked: Asked) -> Iterator[str]:
     for line in lines:
         if line["kind"] == "decision":
             found[line["segment"]].append(line)
-    for segment in range(asked.count):
-        wanted, _ = undisturbed(asked, segment)
-        decided = found[f"s{segment}"]
+    expected = undisturbed(asked)
+    if more := found.keys() - expected.keys():
+        yield f"there are decisions of {sorted(more)}, which no undisturbed run has"
+    for segment, (wanted, _) in expected.items():
+        decided = found[segment]
         indices = [line["step"] for line in decided]
-        if indices != list(range(asked.length)):
-            yield f"s{segment} has the decisions {indices}, expected 0 to {asked.length - 1} once each"
+        if indices != list(range(len(wanted))):
+            yield f"{segment} has the decisions {indices}, expected 0 to {len(wanted) - 1} once each"
             continue
         for step, (line, want) in enumerate(zip(decided, wanted, strict=True)):
             votes = {int(each["key"]): each["draws"] for each in line["votes"]}
             flags = [draw for each in line["flags"] for draw in each["draws"]]
-            if (line["answer"], votes, flags) != (want["answer"], want["votes"], want["flags"]):
-                yield f"s{segment}:{step} was decided {line['answer']} by {votes}, {flags}, expected {want}"
+            seen = {"answer": line["answer"], "votes": votes, "flags": flags}
+            if {**seen, "children": line.get("children", 0)} != want:
+                yield f"{segment}:{step} was decided {line['answer']} by {votes}, {flags}, expected {want}"
 
 
 def _samples(lines: list[Line], asked: Asked, log: Log) -> Iterator[str]:
@@ -164,17 +183,16 @@ def _samples(lines: list[Line], asked: Asked, log: Log) -> Iterator[str]:
 
 def _result(run: Path, asked: Asked) -> Iterator[str]:
     result = json.loads((run / "result.json").read_text())
-    finals = {f"s{segment}": undisturbed(asked, segment)[1] for segment in range(asked.count)}
-    samples = votes = flagged = 0
-    for segment in range(asked.count):
-        for each in undisturbed(asked, segment)[0]:
-            votes += sum(map(len, each["votes"].values()))
-            flagged += len(each["flags"])
+    expected = undisturbed(asked)
+    finals = {segment: state for segment, (_, state) in expected.items() if "/" not in segment}
+    decisions = [decision for decided, _ in expected.values() for decision in decided]
+    votes = sum(len(draws) for each in decisions for draws in each["votes"].values())
+    flagged = sum(len(each["flags"]) for each in decisions)
     samples = votes + flagged
     if (result["status"], result["result"]) != ("done", finals):
         yield f"the result is {result['status']} {result['result']}, expected done {finals}"
     counted = (result["steps"], result["votes"], result["flagged"], result["samples"])
-    if counted != (asked.length * asked.count, votes, flagged, samples):
+    if counted != (len(decisions), votes, flagged, samples):
         yield f"the result counts {counted} (steps, votes, flags, samples), not {votes}, {flagged}, {samples}"
 
 
@@ -258,5 +276,5 @@ def _wasted(asked: Asked, log: Log) -> Iterator[str]:
     requested = Counter(process for _, process, *_ in log.calls)
     written = Counter(process for _, process, *_ in log.written)
     for process, calls in requested.items():
-        if calls - written[process] > asked.k * asked.count:
+        if calls - written[process] > asked.k * len(undisturbed(asked)):
             yield f"{process} lost {calls - written[process]} calls, {asked.k} a segment can be in flight"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from random import Random
 
 from maker.model import Request
-from maker.nouns import Json, Message, Prompt, RedFlag, Sample, Segment, Step
+from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Sample, Segment, Step
 from tests.simulation.world import CURRENT
 
 
@@ -22,17 +22,24 @@ def answer(seed: int, segment: str, step: int, state: int, draw: int, error: flo
 
 
 class Trail:
-    """A chain of numbers, each a function of all before it."""
+    """A chain of numbers, each a function of all before it; half way, above `depth`, it waits for two chains
+    of half its length.
+    """
 
-    def __init__(self, length: int, count: int) -> None:
-        self.length, self.count = length, count
+    def __init__(self, length: int, count: int, depth: int) -> None:
+        self.length, self.count, self.depth = length, count, depth
         self._log = CURRENT.get().world.log
 
     def segments(self) -> Iterable[Segment]:
         return [Segment(f"s{number}", number) for number in range(self.count)]
 
     def prompt(self, step: Step) -> Prompt | None:
-        return None if step.index == self.length else Prompt((Message("user", str(step.state)),))
+        return (
+            None if step.index == self._length(step.segment) else Prompt((Message("user", str(step.state)),))
+        )
+
+    def _length(self, segment: str) -> int:
+        return self.length >> segment.count("/")
 
     def parse(self, step: Step, text: str) -> Json:
         if (step.segment, step.index, text) not in self._log.journaled:
@@ -44,14 +51,19 @@ class Trail:
             raise RedFlag("malformed")
         return int(number)
 
-    def advance(self, step: Step, answer: Json) -> Json:
-        return (step.state * 7 + answer + 1) % 10007
+    def advance(self, step: Step, answer: Json) -> Json | Fork:
+        state = (step.state * 7 + answer + 1) % 10007
+        half = self._length(step.segment) // 2
+        if step.index != half or half == 0 or step.segment.count("/") >= self.depth:
+            return state
+        return Fork([state + 1, state + 2], state)
+
+    def join(self, step: Step, finals: list[Json]) -> Json:
+        return (step.state + 3 * finals[0] + 5 * finals[1]) % 10007
 
     def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool:
         steps = [(segment, index) for segment, index, _ in decided]
-        return steps == [
-            (f"s{number}", index) for number in range(self.count) for index in range(self.length)
-        ]
+        return steps == sorted(steps) and len(steps) == len({*steps})
 
     def stitch(self, finals: Mapping[str, Json]) -> Json:
         return dict(sorted(finals.items()))
@@ -74,6 +86,11 @@ class Endpoint:
             log.calls.append((world.loop.now, process.name, step.segment, step.index, draw))
         if step.index and (step.segment, step.index - 1) not in log.decided:
             log.wrong.append(f"{step.segment}:{step.index} was asked before the step before it was written")
+        if step.index == 0 and "/" in step.segment:
+            parent, _, place = step.segment.rpartition("/")
+            fork = f'{{"kind":"decision","segment":"{parent}","step":{place.partition(".")[0]},'
+            if not world.machine.keeps(fork.encode()):
+                log.wrong.append(f"{step.segment} was begun before the fork that it comes from was durable")
         waited = 0.0
         for wait, draw, seat in waits:
             await asyncio.sleep(wait - waited)

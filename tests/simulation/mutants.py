@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from pytest import MonkeyPatch
@@ -20,6 +21,7 @@ from maker.cluster import coordinator, lane_worker
 from maker.disk import Disk
 from maker.engine import Drive, Engine
 from maker.errors import JournalDamagedError, StorageError
+from maker.joins import Joins
 from maker.journal import Lane
 from maker.ledger import Ledger
 from maker.nouns import Sample
@@ -295,6 +297,56 @@ def an_overtaken_command_writes_its_result(patch: MonkeyPatch) -> None:
         return result
 
     patch.setattr(command.Command, "_conclude", conclude)
+
+
+# -- forks and joins -------------------------------------------------------------------------------
+
+
+def a_fork_is_told_before_it_is_durable(patch: MonkeyPatch) -> None:
+    report = lane_worker.LaneWorker._report
+
+    def hasty(worker: Any) -> Any:
+        waits = tuple(worker._waits)
+        worker._waits.clear()
+        return replace(report(worker), waits=waits)
+
+    patch.setattr(lane_worker.LaneWorker, "_report", hasty)
+
+
+def a_segment_that_waits_is_begun_anew(patch: MonkeyPatch) -> None:
+    note = coordinator.Coordinator._note
+
+    def forgetful(self: Any, report: Any) -> None:
+        note(self, report)
+        self._known -= {wait.segment for wait in report.waits}
+
+    patch.setattr(coordinator.Coordinator, "_note", forgetful)
+
+
+def a_join_is_not_written(patch: MonkeyPatch) -> None:
+    write = Engine.write
+
+    def forgetful(engine: Engine, record: Any) -> None:
+        if record.get("event") != "join":
+            write(engine, record)
+
+    patch.setattr(Engine, "write", forgetful)
+
+
+def children_are_joined_in_another_order(patch: MonkeyPatch) -> None:
+    ready = Joins.ready
+
+    def turned(joins: Joins) -> Any:
+        return [(lane, replace(join, finals=join.finals[::-1])) for lane, join in ready(joins)]
+
+    patch.setattr(Joins, "ready", turned)
+
+
+def a_lane_that_was_let_go_is_not_read_for_a_join(patch: MonkeyPatch) -> None:
+    join = Schedule.join
+    patch.setattr(
+        Schedule, "join", lambda schedule, lane, name: lane in schedule._open and join(schedule, lane, name)
+    )
 
 
 # -- the budget ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from maker.budget import Spend
 from maker.cluster.crew import WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report
+from maker.joins import Join
 from maker.nouns import Segment
 from tests.simulation.disk import Plan, SimDisk
 from tests.simulation.world import OUTSIDE, Dead, Process, World
@@ -51,9 +52,9 @@ class SimWorker:
         return await self._call(self._worker.start, again=False)
 
     async def exchange(
-        self, number: int, segments: Sequence[Segment], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
     ) -> Report:
-        return await self._call(lambda: self._worker.exchange(number, segments, wait, limit))
+        return await self._call(lambda: self._worker.exchange(number, work, wait, limit))
 
     async def stop(self) -> Report:
         report = await self._call(self._worker.stop, again=False)
