@@ -23,10 +23,10 @@ from typing import TypeAlias
 
 from maker.ballot import Ballot
 from maker.errors import IncompatibleResumeError, PluginError
-from maker.nouns import Decision, Json, Parked, Prompt, RedFlag, Sample, Seat, Segment, Step
+from maker.nouns import By, Decision, Json, Parked, Prompt, RedFlag, Sample, Seat, Segment, Step
 from maker.panel import Panel
 from maker.task import Task
-from maker.voter import Decided
+from maker.voter import Decided, Want
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Chain:
     # -- the algorithms ----------------------------------------------------------------------------
 
     def _proceed(self) -> list[Wish]:
-        verdict = self.panel.decide(self.step, self.ballot)
+        verdict = self._verdict()
         if isinstance(verdict, Decided):
             return self._commit(verdict.key)
         fresh = self.ballot.want(verdict.votes)
@@ -178,13 +178,20 @@ class Chain:
             return [self._park(f"undecided after {self.ballot.total + self.ballot.flagged} samples")]
         return self._draws(fresh) if fresh else []
 
+    def _verdict(self) -> Decided | Want:
+        if self._prompt is None or not self._prompt.proposal:
+            return self.panel.decide(self.step, self.ballot)
+        first = next(iter(self.ballot.answers), None)
+        return Want(1) if first is None else Decided(first)
+
     def _commit(self, key: str) -> list[Wish]:
         """Decide the head and go on to the next step; what cannot be advanced is not committed."""
         answer = self.ballot.answers[key]
         after, children = self.task.advance(self.step, answer)
         where = (self.step.segment, self.step.index, self.state)
-        decision = Decision(*where, answer, self.ballot.tally(), children=len(children))
         prompt = self._prompt
+        by: By | None = "proposal" if prompt and prompt.proposal else None
+        decision = Decision(*where, answer, self.ballot.tally(), by, len(children))
         self._go_to(after, children)
         return [Commit(decision, prompt), *self.start()]
 

@@ -64,6 +64,8 @@ class Prompt:
     max_tokens: int | None = None
     """Cap on the response in tokens; None leaves it to the endpoint."""
     stop: tuple[str, ...] = ()
+    proposal: bool = False
+    """The first valid sample is taken as it is: a free text, of which later steps vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,10 @@ class Tally:
     flags: tuple[Flags, ...]
 
 
+By: TypeAlias = Literal["person", "proposal"]
+"""What decided a step, if not the votes: a person, or the first valid sample of a proposal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The winner of a step with its tally: committed once, in order."""
@@ -153,7 +159,7 @@ class Decision:
     """Hash of the state that the step started from (see `canonical.digest`)."""
     answer: Json
     tally: Tally
-    by: Literal["person"] | None = None
+    by: By | None = None
     """None where the votes decided."""
     children: int = 0
     """How many segments it forks into."""

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maker.errors import JournalDamagedError
-from maker.nouns import Decision, Flags, Json, Parked, Prompt, Sample, Seat, Segment, Step, Tally, Votes
+from maker.nouns import By, Decision, Flags, Json, Parked, Prompt, Sample, Seat, Segment, Step, Tally, Votes
 
 FORMAT = 1
 """Version of the journal's format; a reader refuses a newer one."""
@@ -90,7 +90,7 @@ class DecisionLine(_Line):
     answer: Any
     votes: list[VotesLine]
     flags: list[FlagsLine]
-    by: Literal["person"] | None = None
+    by: By | None = None
     children: int = 0
 
 
@@ -149,7 +149,8 @@ def from_prompt(segment: str, index: int, state: str, prompt: Prompt) -> Record:
 def rendered(prompt: Prompt) -> dict[str, Json]:
     """A prompt as plain JSON."""
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
-    return {"messages": messages, "max_tokens": prompt.max_tokens, "stop": list(prompt.stop)}
+    kind = {"proposal": True} if prompt.proposal else {}
+    return {"messages": messages, "max_tokens": prompt.max_tokens, "stop": list(prompt.stop), **kind}
 
 
 def event(name: str, **fields: Json) -> Record:

@@ -35,7 +35,7 @@ class Replayed:
     @property
     def by_person(self) -> bool:
         """It was a person's verdict: the samples have no say."""
-        return "by" in self.recorded
+        return self.recorded.get("by") == "person"
 
     @property
     def same(self) -> bool:
@@ -56,7 +56,7 @@ def replay(
     """
     for step in retrace(run, task, selection):
         if step.verdict is not None and step.decided:
-            given = "by" in step.verdict
+            given = step.verdict.get("by") == "person"
             yield (
                 Replayed(step.verdict, step.verdict, None)
                 if given

@@ -28,15 +28,7 @@ _SAMPLE = {
 _DECISION = {"answer": str, "votes": str, "flags": str, "by": str}
 COLUMNS: Mapping[str, Mapping[str, type]] = {
     "samples": {**_PLACE, **_SAMPLE, "rest": str, "escaped": bool},
-    "decisions": {
-        **_PLACE,
-        "answer": str,
-        "votes": str,
-        "flags": str,
-        "by": str,
-        "rest": str,
-        "escaped": bool,
-    },
+    "decisions": {**_PLACE, **_DECISION, "rest": str, "escaped": bool},
     "events": {"lane": str, "segment": str, "step": int, "event": str, "rest": str, "escaped": bool},
 }
 """Table to column to type; any but `lane`, `event` and `escaped` may be empty."""

@@ -74,6 +74,8 @@ def _sound(prompt: Prompt) -> bool:
             return False
         if not isinstance(message.role, str):
             return False
+    if not isinstance(prompt.proposal, bool):
+        return False
     return (most is None or isinstance(most, int)) and all(isinstance(text, str) for text in stop)
 
 

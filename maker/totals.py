@@ -78,7 +78,7 @@ class Totals:
         self.steps += 1
         self.votes += sum(len(votes["draws"]) for votes in record["votes"])
         self.contested += len(record["votes"]) > 1
-        self.by_person += "by" in record
+        self.by_person += record.get("by") == "person"
         for flags in record["flags"]:
             self.flagged += len(flags["draws"])
             self.reasons[flags["reason"]] += len(flags["draws"])

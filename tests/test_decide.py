@@ -42,7 +42,7 @@ def test_a_parked_step_can_be_decided_by_a_person_and_every_command_says_so(
     assert 'b:2  4-4  "x"  decided by a person' in maker("steps", parked).out.splitlines()
     assert "decided by a person  1" in maker("status", parked).out
     assert maker("show", parked, "b:2", "--json").events[-1]["by"] == "person"
-    assert 'decided  "x"  by a person' in maker("show", parked, "b:2").out
+    assert 'decided  "x"  decided by a person' in maker("show", parked, "b:2").out
     replayed = maker("replay", parked, "--json")
     assert (replayed.code, replayed.events[0]["different"]) == (0, 0)
     assert replayed.events[0]["by_person"] == ["b:2"]

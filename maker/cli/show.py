@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from maker import chapters, chunks
+from maker.cli import shown
 from maker.cli.look import Run
 from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
@@ -87,9 +88,11 @@ def _text(line: dict[str, Json]) -> str:
             f"{seat}  {cost}, {inert(line['finish'])}  {inert(line['became'])}\n  {json.dumps(line['text'])}"
         )
     if line["kind"] == "decision":
-        return f"decided  {json.dumps(line['answer'])}" + ("  by a person" if "by" in line else "")
+        return f"decided  {json.dumps(line['answer'])}" + shown.how(line)
     if line["event"] == "park":
         return f"parked  {json.dumps(line['reason'])}"
+    if line["event"] == "join":
+        return f"joined  {json.dumps(line['finals'])}"
     if line["event"] == "amend":
         models = ", ".join(inert(model["spec"]) for model in line["models"])
         return f"given to  {models}, {inert(line['voter']['spec'])}, up to {line['max_samples']} draws"

@@ -14,6 +14,16 @@ WIDTH = max(24, (get_terminal_size((160, 24)).columns - 56) // 2)
 """Of an answer's key in a table, in characters, so that a row fits the terminal; a longer one is cut."""
 
 
+_BY = {"person": "  decided by a person", "proposal": "  the first valid sample, a proposal"}
+
+
+def how(record: Record) -> str:
+    """What a decision has beside votes and an answer, if anything."""
+    children = record.get("children", 0)
+    forks = f"  forks into {children} segment{'s' * (children > 1)}" if children else ""
+    return _BY.get(record.get("by", ""), "") + forks
+
+
 def votes(record: Record) -> dict[str, int]:
     """By key, in the order of the record: most first."""
     return {each["key"]: len(each["draws"]) for each in record["votes"]}

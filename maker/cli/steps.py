@@ -91,7 +91,7 @@ def _step(record: Record) -> dict[str, Json]:
         "votes": votes,
         "flags": flags,
         "samples": sum(votes.values()) + sum(flags.values()),
-    } | {name: record[name] for name in ("by", "reason") if name in record}
+    } | {name: record[name] for name in ("by", "children", "reason") if name in record}
 
 
 def _line(step: dict[str, Json]) -> str:
@@ -102,5 +102,4 @@ def _line(step: dict[str, Json]) -> str:
     said = (
         json.dumps(step["answer"]) if step["status"] == "decided" else f"parked: {json.dumps(step['reason'])}"
     )
-    person = "  decided by a person" if "by" in step else ""
-    return f"{inert(step['segment'])}:{step['index']}  {votes}{took}  {said}{flags}{person}"
+    return f"{inert(step['segment'])}:{step['index']}  {votes}{took}  {said}{flags}{shown.how(step)}"
