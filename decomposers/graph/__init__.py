@@ -1,0 +1,1 @@
+"""Breadth-first search, one node a step."""

@@ -1,0 +1,1 @@
+"""Merge sort, one comparison a step."""
