@@ -30,7 +30,7 @@ class InputFile:
     @classmethod
     def at(cls, path: str | PathLike[str]) -> InputFile:
         """The file as it is now; UsageError when it cannot be read."""
-        there = Path(path).expanduser().absolute()
+        there = Path(path).expanduser().resolve()
         return cls(str(there), hashlib.sha256(_content(there)).hexdigest())
 
     def read(self) -> bytes:

@@ -118,7 +118,7 @@ def run(
     """Run TASK; the same command with the same --run-dir goes on where it was."""
     from maker import api
 
-    params = _parameters(parameter or []) | _input(task, input)
+    params = _parameters([*(parameter or []), *_input(task, input)])
     asked = partial(api.run, task, params=params, model=model or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
     where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
@@ -188,15 +188,15 @@ def _stdout() -> Iterator[TextIO]:
         os.close(kept)
 
 
-def _input(task: str, file: Path | None) -> dict[str, object]:
+def _input(task: str, file: Path | None) -> list[str]:
     """The file as the task's parameter `input`."""
     from maker import plugins
 
     if file is None:
-        return {}
+        return []
     if not plugins.find(plugins.DECOMPOSERS, task).takes("input"):
         raise UsageError(f"--input {file}: the task {task} reads no file, it has no parameter `input`")
-    return {"input": str(file.absolute())}
+    return [f"input={file.resolve()}"]
 
 
 def _parameters(texts: list[str]) -> dict[str, object]:
