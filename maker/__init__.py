@@ -16,11 +16,13 @@ from maker.nouns import Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 
 if TYPE_CHECKING:
     from maker.api import run
+    from maker.input_file import InputFile
     from maker.result import RunResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "InputFile",
     "JoinError",
     "MakerError",
     "Message",
@@ -41,6 +43,10 @@ def __getattr__(name: str) -> object:
         from maker.api import run
 
         return run
+    if name == "InputFile":
+        from maker.input_file import InputFile
+
+        return InputFile
     if name == "RunResult":
         from maker.result import RunResult
 

@@ -78,11 +78,12 @@ def run(
     set_options = {name: value for name, value in options.items() if value is not None}
     if give_up_after is not None:
         duration("give_up_after", give_up_after)
+    directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
+    directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
     panels = assembly.Panels(manifest, subject, set_options)
     asked.check_cap(panels.own)
-    directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
     named = _who_draws(directory, panels, retry) if price else panels.models
     terms = asked.terms(max_calls, max_tokens, max_cost, price, named)
     manifest = directory.begin(manifest)

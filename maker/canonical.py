@@ -18,7 +18,7 @@ from maker.nouns import Json
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_FLOAT = re.compile(r"\d[.eE]")
+_FLOAT = re.compile(r"[.eE](?<=\d.)")
 """What a float in JSON text looks like; a string may look so too, which costs time only."""
 
 

@@ -53,6 +53,13 @@ class RunDirectory:
         compatibility.check(self.path, stored, manifest)
         return stored.model_copy(update={"max_samples": manifest.max_samples})
 
+    def check(self, manifest: Manifest) -> None:
+        """Raises as `begin` would, but for the first prompt, which it takes the task to know."""
+        if (self.path / "manifest.json").exists():
+            stored = self.manifest()
+            asked = manifest.model_copy(update={"prompt": stored.prompt})
+            compatibility.check(self.path, stored, asked)
+
     def create(self, manifest: Manifest) -> Manifest:
         """Write the manifest into a new or empty directory, if no other process is quicker.
 

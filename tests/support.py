@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from maker import chunks
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
@@ -14,6 +15,7 @@ from maker.task import Task
 from maker.voter import Voter
 from maker.voters import AheadByK, Truncated
 
+Decided = list[tuple[str, int, Json]]
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -84,6 +86,21 @@ def drive(chain: Chain, say: Callable[[Step, Seat], str]) -> list[Wish]:
                     return [*out, wish]
         step, seat = waiting.pop(0)
         wishes = chain.receive(sample(seat, say(step, seat)))
+
+
+def walk(task: Any) -> tuple[Decided, dict[str, Json]]:
+    """Every step of a decomposer answered with its truth: (decided, final states), as in a journal."""
+    decided: Decided = []
+    finals: dict[str, Json] = {}
+    through = Task(task, type(task).__name__)
+    for segment in sorted(through.segments(), key=lambda segment: segment.id):
+        step = Step(segment.id, 0, segment.state)
+        while through.prompt(step):
+            _, answer = through.read(step, task.truth(step))
+            decided.append((segment.id, step.index, answer))
+            step = Step(segment.id, step.index + 1, through.advance(step, answer))
+        finals[segment.id] = step.state
+    return decided, finals
 
 
 def lines_of(chunk: Path) -> list[Record]:

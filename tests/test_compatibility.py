@@ -20,15 +20,18 @@ FILES = {
     "pack/__init__.py": "",
     "pack/wording.py": 'TEMPLATE = "which letter?"\n',
     "pack/task.py": '''
-from maker import Message, Prompt, Segment
+from maker import InputFile, Message, Prompt, Segment
 from pack.wording import TEMPLATE
 
 
 class Task:
     """At step 1 the votes are even until draw 8."""
 
-    def __init__(self, length: int = 3, names: dict[str, int] = {}, loud: bool = False):
+    def __init__(
+        self, length: int = 3, names: dict[str, int] = {}, loud: bool = False, input: InputFile | None = None
+    ):
         self.length, self.end = length, "!" if loud else ""
+        assert input is None or b"what" in input.read()
 
     def segments(self):
         return [Segment("s", None)]
@@ -49,6 +52,7 @@ class Task:
 class Other(Task):
     pass
 ''',
+    "questions.txt": "what is asked\n",
     "drawing.py": """
 from maker import Sample
 
@@ -78,6 +82,7 @@ class Another(Model):
 COMMAND: dict[str, object] = {
     "task": "pack.task:Task",
     "-T": ["length=3", 'names={"a": 1, "b": 2}', "loud=false"],
+    "--input": "questions.txt",
     "--model": ["drawing.py:Model:bias=1"],
     "--voter": "voting.py:Lead:k=2",
     "--red-flags": "flagging.py:Long",
@@ -111,6 +116,7 @@ REFUSED = [
     Row("a parameter of the task: length", "parameters.length", param(0, "length=4")),
     Row("a parameter of the task: names", "parameters.names.b", param(1, 'names={"a": 1, "b": 3}')),
     Row("a parameter of the task: loud", "parameters.loud", param(2, "loud=true")),
+    Row("the content of an input file", "parameters.input.sha256", edit="questions.txt", old="is", new="was"),
     Row("the task's file", "task.sha256", edit="pack/task.py"),
     Row(
         "the first prompt, worded in another file", "prompt", edit="pack/wording.py", old="which", new="what"
@@ -210,6 +216,7 @@ def test_a_change_of_how_a_run_is_carried_out_is_allowed(folder: Path, row: Row)
 def test_a_file_is_the_same_one_from_another_working_directory(folder: Path) -> None:
     elsewhere = folder / "pack"
     changed = {
+        "--input": "../questions.txt",
         "--model": ["../drawing.py:Model:bias=1"],
         "--voter": f"{folder}/voting.py:Lead:k=2",
         "--red-flags": "../pack/../flagging.py:Long",

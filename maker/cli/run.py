@@ -69,6 +69,10 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="A parameter of the task; repeatable.")
     ] = None,
+    input: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="A file for a task that takes one, such as questions."),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,7 +118,8 @@ def run(
     """Run TASK; the same command with the same --run-dir goes on where it was."""
     from maker import api
 
-    asked = partial(api.run, task, params=_parameters(parameter or []), model=model or None, k=k, voter=voter)
+    params = _parameters([*(parameter or []), *_input(task, input)])
+    asked = partial(api.run, task, params=params, model=model or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
     where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
     budget = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "price": price}
@@ -181,6 +186,17 @@ def _stdout() -> Iterator[TextIO]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _input(task: str, file: Path | None) -> list[str]:
+    """The file as the task's parameter `input`."""
+    from maker import plugins
+
+    if file is None:
+        return []
+    if not plugins.find(plugins.DECOMPOSERS, task).takes("input"):
+        raise UsageError(f"--input {file}: the task {task} reads no file, it has no parameter `input`")
+    return [f"input={file.resolve()}"]
 
 
 def _parameters(texts: list[str]) -> dict[str, object]:
