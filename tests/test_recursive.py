@@ -1,0 +1,208 @@
+"""A model takes a problem apart, solves the parts and composes: every stage is voted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from maker import api, review, soundness, steps
+from maker.decomposers.recursive import Recursive, wording
+from maker.errors import IncompatibleResumeError, UsageError
+from maker.input_file import InputFile
+from maker.model import Request
+from maker.nouns import RedFlag, Sample, Step
+from maker.result import RunResult
+from maker.run_directory import RunDirectory
+from tests.conftest import Maker
+from tests.faultd import Faultd
+from tests.splitting_endpoint import Splitting
+
+
+class Splitter:
+    """The endpoint's answers without the endpoint."""
+
+    name = "splitter"
+    temperatures: tuple[float | None, float | None] = (None, None)
+
+    def __init__(self, error: float = 0.02, flags: float = 0.02) -> None:
+        self.answer = Splitting(error, flags)
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        for seat in request.seats:
+            text = self.answer(request.prompt.messages[-1].content, seat.seed)
+            yield Sample(seat, text, "stop", 1, 1, 0.0)
+
+    async def aclose(self) -> None:
+        pass
+
+
+MODEL = f"{__file__}:Splitter"
+
+
+def run(folder: Path, problem: str, model: str = MODEL, **how: object) -> RunResult:
+    asked = {"engine": "inline", "run_dir": folder / "r", "model": model, "k": 3, "workers": 3}
+    return api.run("recursive", params={"problem": problem, "depth": 5}, **{**asked, **how})
+
+
+@pytest.mark.parametrize(
+    ("problem", "solution"),
+    [
+        ("Multiply 4796 by 2038", 4796 * 2038),
+        ("Multiply 7 by 6", 42),
+        ("Sort in ascending order: [3, -1, 12, 5, 5, 0, 44, -7, 2]", [-7, -1, 0, 2, 3, 5, 5, 12, 44]),
+    ],
+)
+def test_a_problem_is_split_solved_and_composed_though_every_stage_errs(
+    tmp_path: Path, problem: str, solution: object
+) -> None:
+    result = run(tmp_path, problem, k=4)
+    assert result.status == "done", result.reason
+    assert wording.same_form(result.result) == wording.same_form(json.dumps(solution))
+    soundness.check(RunDirectory(tmp_path / "r"))
+    assert all(each.same for each in review.decided_again(tmp_path / "r"))
+
+
+def test_without_voting_an_error_at_any_stage_is_the_end(tmp_path: Path) -> None:
+    results = [
+        run(tmp_path / str(seed), "Multiply 4796 by 2038", f"{MODEL}:error=0.05", k=1, seed=seed).result
+        for seed in range(6)
+    ]
+    right = wording.same_form(str(4796 * 2038))
+    assert sum(wording.same_form(str(result)) == right for result in results) < 4
+
+
+def test_proposals_are_one_sample_each_and_what_is_chosen_of_them_is_voted(tmp_path: Path) -> None:
+    run(tmp_path, "Multiply 4796 by 2038", f"{MODEL}:flags=0.2")
+    kinds: Counter[str] = Counter()
+    for record in steps.in_order(RunDirectory(tmp_path / "r")):
+        votes = sum(len(each["draws"]) for each in record["votes"])
+        assert (votes == 1) == (record.get("by") == "proposal")
+        assert (
+            ("problems" in record["answer"]) == (votes == 1) if isinstance(record["answer"], dict) else True
+        )
+        kinds["forks" if "children" in record else record.get("by", "vote")] += 1
+    assert kinds["forks"] == 15, "16 products of digits"
+    assert kinds["proposal"] > 2 * 15
+
+
+def test_a_question_file_is_scored_and_depth_ends_the_recursion(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "question": "Multiply 47 by 2", "answer": 94},
+        {"id": "b", "question": "Multiply 12 by 12", "answer": "1,44"},
+        {"id": "c", "question": "Sort in ascending order: [2, 1]", "answer": [1, 2]},
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    params = {"input": tmp_path / "q.jsonl", "depth": 1}
+    result = api.run("recursive", params=params, model=MODEL, engine="inline", run_dir=tmp_path / "r")
+    assert result.result["score"] == {"right": 2, "wrong": 1, "unknown": 0}
+    names = {name for name, *_ in steps.decided(RunDirectory(tmp_path / "r"))}
+    assert max(name.count("/") for name in names) == 1
+
+
+def test_it_runs_through_an_openai_compatible_endpoint(maker: Maker) -> None:
+    with Faultd(answer=Splitting()) as server:
+        words = (
+            "run",
+            "recursive",
+            "-T",
+            "problem=Multiply 96 by 38",
+            "-T",
+            "depth=3",
+            "--model",
+            "openai:m",
+        )
+        done = maker(*words, "--base-url", server.url, "--engine", "inline", "--run-dir", "r", "--json").done
+    assert (done["status"], wording.same_form(done["result"])) == ("done", str(96 * 38))
+    shown = maker("show", "r", "problem:1").out
+    assert "a proposal" in shown
+    assert "forks into 2 segments" in maker("steps", "r").out
+
+
+# -- prompts ---------------------------------------------------------------------------------------
+
+
+def test_prompts_can_be_replaced_and_belong_to_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.toml"
+    file.write_text('solve = """Here is a problem:\n$problem\n\nIt costs $$5. SOLUTION:"""')
+    params = {"problem": "Multiply 7 by 6", "prompts": file}
+    result = api.run("recursive", params=params, model=MODEL, engine="inline", run_dir=tmp_path / "r")
+    assert result.result == "42"
+    prompt = review.prompt_at(tmp_path / "r", "problem", 1)
+    assert prompt is not None
+    assert prompt.messages[-1].content == "Here is a problem:\nMultiply 7 by 6\n\nIt costs $5. SOLUTION:"
+    (tmp_path / "r" / "result.json").unlink()
+    file.write_text('solve = "other $problem"')
+    with pytest.raises(IncompatibleResumeError):
+        api.resume(tmp_path / "r", engine="inline")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("solve = 3", "saw 'solve', expected texts for stages"),
+        ("guess = 'x'", "saw 'guess', expected texts for stages"),
+        ("solve = 'what of $parts?'", r"solve may name \$problem .* saw \['parts'\]"),
+        ("solve = 'it costs $5'", r"a dollar sign is \$\$"),
+        ("solve = ", "no TOML"),
+    ],
+)
+def test_a_file_of_prompts_that_cannot_be_used_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "p.toml").write_text(content)
+    with pytest.raises(UsageError, match=message):
+        Recursive(problem="x", prompts=InputFile.at(tmp_path / "p.toml"))
+
+
+def test_text_of_a_problem_is_never_taken_for_a_template() -> None:
+    problem = "What is $problem worth in ${composition}?"
+    subject = Recursive(problem=problem, depth=0)
+    [segment] = subject.segments()
+    prompt = subject.prompt(Step(segment.id, 0, segment.state))
+    assert prompt is not None
+    assert f"Here is a problem:\n{problem}\n" in prompt.messages[-1].content
+
+
+# -- parsers ---------------------------------------------------------------------------------------
+
+
+def test_labelled_lines_are_read_and_anything_else_is_a_red_flag() -> None:
+    assert wording.atomic("Well.\nATOMIC: Yes.") is True
+    assert wording.solution("a\n  SOLUTION:  1,234 \n") == "1,234"
+    assert wording.candidate("CANDIDATE: 2", 3) == 2
+    text = "SUBPROBLEM: a\nSUBPROBLEM: b\nCOMPOSITION: S1 then S2"
+    assert wording.split(text, 4) == {"problems": ["a", "b"], "composition": "S1 then S2"}
+    for read, bad in (
+        (wording.atomic, "ATOMIC: maybe"),
+        (wording.atomic, "ATOMIC: yes\nATOMIC: no"),
+        (wording.solution, "SOLUTION:"),
+        (wording.solution, "the solution is 3"),
+        (lambda said: wording.candidate(said, 3), "CANDIDATE: 4"),
+        (lambda said: wording.candidate(said, 3), "CANDIDATE: ²"),
+        (lambda said: wording.split(said, 4), "SUBPROBLEM: a\nCOMPOSITION: b"),
+        (lambda said: wording.split(said, 2), f"SUBPROBLEM: c\n{text}"),
+        (lambda said: wording.split(said, 4), "SUBPROBLEM: a\nSUBPROBLEM: b"),
+    ):
+        with pytest.raises(RedFlag):
+            read(bad)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "same"),
+    [
+        ("1,234", "1234", True),
+        ("-007", "-7", True),
+        ("7", "-7", False),
+        ("9" * 5000, "0" + "9" * 5000, True),
+        ("[1, 2]", "[1,2]", True),
+        ("[1, 2]", "[2, 1]", False),
+        ("A  cat", "a cat.", True),
+        ("`42`", "42", True),
+        ("1.0", "1", False),
+        ("NaN", "nan", True),
+    ],
+)
+def test_solutions_are_equal_in_form(one: str, two: str, same: bool) -> None:
+    assert (wording.same_form(one) == wording.same_form(two)) is same
