@@ -7,6 +7,8 @@ at a kill.
 
     endpoint   `openai:` over HTTP against tests/faultd.py, in one process (--engine inline)
     ray        the same in 8 segments on Ray with 2 actors; the command or an actor is killed
+    recursive  questions that an endpoint's model takes apart (decomposers/recursive), 504 segments five forks
+               deep at 11 disks; the command or an actor is killed
     embedded   the model in the package; it has no log of calls, so only files and verdict are judged
 
 Exit code 1 if a promise was broken; which one is on stdout.
@@ -15,10 +17,11 @@ Exit code 1 if a promise was broken; which one is on stdout.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +31,9 @@ from typing import Any
 from benchmarks.kill_audit import Paid, Written, paid, same, written
 from benchmarks.killing import Killed, Pace
 from benchmarks.record import keep
-from tests.faultd import Faultd
+from tests.faultd import Answer, Faultd
 from tests.hanoi_endpoint import Erring
+from tests.splitting_endpoint import Splitting
 
 A_RUN = 10
 """Kills of one run at most."""
@@ -46,27 +50,41 @@ class Kind:
     """Of the kills."""
     k: int
     words: tuple[str, ...]
-    served: bool = True
-    """By an endpoint of ours, whose log is read."""
+    answer: Answer | None
+    """Of an endpoint of ours, whose log is read; None: the model is in the package."""
     actors: float = 0.0
     """Share of the kills that hit an actor."""
+    task: Callable[[Path, int], tuple[str, ...]] = lambda folder, disks: ("hanoi", "-T", f"disks={disks}")
+    """The words that name it."""
 
     def server(self) -> AbstractContextManager[Faultd | None]:
-        return Faultd(answer=Erring(), latency=LATENCY) if self.served else nullcontext()
+        return Faultd(answer=self.answer, latency=LATENCY) if self.answer else nullcontext()
 
     def run(self, path: Path, disks: int, seed: int, server: Faultd | None) -> Killed:
-        words = ["run", "hanoi", "-T", f"disks={disks}", "--seed", str(seed), "--k", str(self.k), "--json"]
+        words = ["run", *self.task(path.parent, disks), "--seed", str(seed), "--k", str(self.k), "--json"]
         where = ["--base-url", server.url] if server else []
         return Killed(path, [*words, *self.words, *where], server)
+
+
+def _questions(folder: Path, disks: int) -> tuple[str, ...]:
+    """Products of eight digits by four, about as many steps as Hanoi has."""
+    lot, rows = Random(disks), []
+    for number in range(max(1, 2**disks // 256)):
+        left, right = lot.randrange(10**7, 10**8), lot.randrange(10**3, 10**4)
+        rows.append({"id": number, "question": f"Multiply {left} by {right}", "answer": left * right})
+    file = folder / "questions.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return "recursive", "--input", str(file), "-T", "depth=5"
 
 
 _CHAT = ("--model", "openai:tiny,send_seed=true")
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("endpoint", 0.5, 3, (*_CHAT, "--engine", "inline")),
-        Kind("ray", 0.35, 3, (*_CHAT, "--workers", "2", "-T", "waypoints=8"), actors=0.7),
-        Kind("embedded", 0.15, 4, ("--model", "embedded:temperature=1.5", "--engine", "inline"), False),
+        Kind("endpoint", 0.5, 3, (*_CHAT, "--engine", "inline"), Erring()),
+        Kind("ray", 0.35, 3, (*_CHAT, "--workers", "2", "-T", "waypoints=8"), Erring(), actors=0.7),
+        Kind("recursive", 0.05, 4, (*_CHAT, "--workers", "2"), Splitting(), 0.5, _questions),
+        Kind("embedded", 0.1, 4, ("--model", "embedded:temperature=1.5", "--engine", "inline"), None),
     )
 }
 
@@ -135,7 +153,7 @@ def undisturbed(kind: Kind, disks: int, seed: int, folder: Path) -> Straight:
             began = time.monotonic()
             run.until_done(Pace(0, 0, 0, most=0), Random())
             wall = time.monotonic() - began
-        if run.code != 0 or run.done["verified"] is not True:
+        if run.code != 0 or run.done["verified"] is False:
             raise SystemExit(f"the undisturbed run of {kind.name} ended {run.code}: {run.done.get('reason')}")
         found = written(run.path)
         if len({number for number, _ in found.samples.values()}) == len(found.samples):
@@ -145,22 +163,22 @@ def undisturbed(kind: Kind, disks: int, seed: int, folder: Path) -> Straight:
 
 def judge(kind: Kind, run: Killed, straight: Straight) -> Judged:
     found = written(run.path)
-    wrong = [*run.wrong, *_verdict(run), *found.twice, *_difference(kind, run, found, straight)]
+    wrong = [*run.wrong, *_verdict(run, straight), *found.twice, *_difference(kind, run, found, straight)]
     if run.server is None:
         return Judged(run, wrong, None)
     cost, wasted = paid(found, run.server.calls, run.kills, kind.k)
     return Judged(run, wrong + wasted, cost)
 
 
-def _verdict(run: Killed) -> Iterator[str]:
+def _verdict(run: Killed, straight: Straight) -> Iterator[str]:
     ended = (run.code, run.done.get("status"), run.done.get("verified"))
-    if ended != (0, "done", True):
+    if ended != (0, "done", straight.done["verified"]):
         yield f"it ended {ended}: {run.done.get('reason')}"
 
 
 def _difference(kind: Kind, run: Killed, found: Written, straight: Straight) -> Iterator[str]:
     """From the undisturbed run; the embedded model may answer otherwise when it draws in other batches."""
-    if not kind.served:
+    if not kind.answer:
         if found.decisions.keys() != straight.written.decisions.keys():
             yield f"{len(found.decisions)} steps are decided, expected {len(straight.written.decisions)}"
         return
