@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maker.errors import JoinError, MakerError
-from maker.nouns import Message, Prompt, RedFlag, Sample, Seat, Segment, Step
+from maker.nouns import Fork, Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 
 if TYPE_CHECKING:
     from maker.api import run
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Fork",
     "InputFile",
     "JoinError",
     "MakerError",

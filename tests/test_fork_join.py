@@ -11,11 +11,25 @@ from typing import Any
 
 import pytest
 
-from maker import api, journal, review, soundness, steps, summary
+from maker import (
+    Fork,
+    Message,
+    Prompt,
+    RedFlag,
+    Sample,
+    Segment,
+    Step,
+    api,
+    journal,
+    review,
+    soundness,
+    steps,
+    summary,
+)
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wait
 from maker.errors import JournalDamagedError, UsageError
 from maker.model import Request
-from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Sample, Segment, Step
+from maker.nouns import Json
 from maker.records import Record
 from maker.result import RunResult
 from maker.run_directory import RunDirectory
