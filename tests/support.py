@@ -98,7 +98,7 @@ def walk(task: Any) -> tuple[Decided, dict[str, Json]]:
         while through.prompt(step):
             _, answer = through.read(step, task.truth(step))
             decided.append((segment.id, step.index, answer))
-            step = Step(segment.id, step.index + 1, through.advance(step, answer))
+            step, _ = through.advance(step, answer)
         finals[segment.id] = step.state
     return decided, finals
 

@@ -158,6 +158,25 @@ def test_a_carry_of_an_addition_is_nought_or_one() -> None:
         wording.parse("digit = 4\ncarry = 2", "add")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [4, 6],
+        {"digit": 4},
+        {"digit": 44, "carry": 6},
+        {"digit": 4.0, "carry": 1},
+        {"digit": "4", "carry": 1},
+    ],
+)
+def test_an_answer_of_a_person_must_have_the_form_too(answer: Json) -> None:
+    step = Step("question", 0, None)
+    task = Arithmetic("12", "34", "multiply")
+    assert task.check(step, answer) is False
+    assert task.check(step, {"digit": 4, "carry": 6}) is True
+    assert Arithmetic("12", "34", "add").check(step, {"digit": 4, "carry": 6}) is False
+
+
 @pytest.mark.parametrize("given", [(), ("1", "2"), ("1", None, "add")])
 def test_half_a_question_is_refused(given: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="give one question"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import journal, resume
+from benchmarks import journal, one_pass, resume
 
 
 def test_a_chain_killed_at_random_points_ends_as_the_undisturbed_one() -> None:
@@ -18,3 +18,9 @@ def test_the_journals_figures_are_of_one_run() -> None:
     figures = {row["figure"]: row for row in journal.measure(disks=8, rounds=1)}
     assert 10 < figures[journal.BYTES_RECORD]["median"] < figures[journal.BYTES_SAMPLE]["median"] < 200
     assert all(row["min"] <= row["median"] <= row["max"] for row in figures.values())
+
+
+def test_hops_guessed_at_once_go_wrong_in_a_deep_graph_and_a_search_by_steps_does_not() -> None:
+    guesses, chain = one_pass.measure(2, runs=1)
+    assert (guesses["graphs right"], chain["graphs right"]) == ("0 of 1", "1 of 1")
+    assert guesses["samples a graph"] > 3 * chain["samples a graph"]

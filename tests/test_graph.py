@@ -122,6 +122,13 @@ def test_what_is_no_part_of_the_neighbours_is_flagged(text: str) -> None:
         wording.parse(text, [3, 17, 22])
 
 
+def test_an_answer_of_a_person_must_be_a_part_of_the_neighbours_too() -> None:
+    task = Graph(edges=[(0, 1), (0, 2)])
+    step = Step("search", 0, search.first(task.graph, 0))
+    assert [task.check(step, answer) for answer in ([], [1, 2], [2])] == [True] * 3
+    assert [task.check(step, answer) for answer in ([2, 1], [3], [1.0], ["1"], "1", None)] == [False] * 6
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -107,6 +107,15 @@ def test_what_is_not_well_formed_is_flagged(text: str) -> None:
         wording.parse(text)
 
 
+def test_an_answer_of_a_person_must_be_a_side_too() -> None:
+    task, step = Sorting([2, 1]), Step("list", 0, merging.first([2, 1]))
+    assert [task.check(step, answer) for answer in ("left", "right", "up", 1, None)] == [
+        True,
+        True,
+        *[False] * 3,
+    ]
+
+
 def test_a_list_and_a_file_at_once_or_neither_are_refused() -> None:
     with pytest.raises(UsageError, match="give one list"):
         Sorting()

@@ -76,6 +76,15 @@ class Arithmetic:
         digit, carry = wording.parse(text, self._layouts[step.segment].op)
         return {"digit": digit, "carry": carry}
 
+    def check(self, step: Step, answer: Json) -> bool:
+        """The form alone: what `parse` gives has it, a person's answer may not."""
+        most = {"digit": 9, "carry": 1 if self._layouts[step.segment].op == "add" else 9}
+        return (
+            isinstance(answer, dict)
+            and answer.keys() == most.keys()
+            and all(type(answer[name]) is int and 0 <= answer[name] <= top for name, top in most.items())
+        )
+
     def advance(self, step: Step, answer: Json) -> Json:
         op = self._layouts[step.segment].op
         return columns.advance(op, step.state, step.index, answer["digit"], answer["carry"])

@@ -79,6 +79,10 @@ class Graph:
     def parse(self, step: Step, text: str) -> list[int]:
         return wording.parse(text, self._neighbours(step))
 
+    def check(self, step: Step, answer: Json) -> bool:
+        """The form alone: what `parse` gives has it, a person's answer may not."""
+        return isinstance(answer, list) and wording.fits(answer, self._neighbours(step))
+
     def advance(self, step: Step, answer: list[int]) -> Json:
         return search.advance(self.graph, step.state, answer)
 

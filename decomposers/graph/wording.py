@@ -31,7 +31,12 @@ def write(new: Sequence[int]) -> str:
 def parse(text: str, neighbours: Sequence[int]) -> list[int]:
     """The nodes that are said to be new; RedFlag if they are no part of the neighbours, in their order."""
     new = fields.last_integers(text, "new")
-    rest = iter(neighbours)
-    if not all(node in rest for node in new):
+    if not fits(new, neighbours):
         raise RedFlag("malformed", "new is not a part of the neighbours, each once and in their order")
     return new
+
+
+def fits(new: Sequence[int], neighbours: Sequence[int]) -> bool:
+    """Whether these are some of the neighbours, each once and in their order."""
+    rest = iter(neighbours)
+    return all(type(node) is int and node in rest for node in new)

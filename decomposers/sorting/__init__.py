@@ -57,6 +57,10 @@ class Sorting:
     def parse(self, step: Step, text: str) -> Side:
         return wording.parse(text)
 
+    def check(self, step: Step, answer: Json) -> bool:
+        """The form alone: what `parse` gives has it, a person's answer may not."""
+        return answer in ("left", "right")
+
     def advance(self, step: Step, answer: Side) -> Json:
         return merging.advance(step.state, answer)
 
