@@ -94,7 +94,6 @@ class Schedule:
             self._reading.discard(lane)
             self.waiting.extendleft(assigned.values())
             assigned.clear()
-            joining.clear()
         self._open[lane] = going | assigned.keys() | joining
 
     def hold(self, lanes: Iterable[str]) -> None:

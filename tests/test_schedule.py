@@ -29,8 +29,18 @@ class World:
         """Running lanes, and whether their worker has read its lane."""
         self.leaving: set[str] = set()
         self.ended: list[str] = []
+        self.waiting: dict[str, set[str]] = {}
+        """Segments by lane that wait for their children, as far as their workers have said so."""
+        self.told: set[str] = set()
+        """Of them, those that have been told to go on."""
 
     def shell(self) -> None:
+        for lane, names in sorted(self.waiting.items()):
+            for name in sorted(names - self.told):
+                if self.random.random() < 0.5 and self.schedule.join(lane, name):
+                    self.told.add(name)
+                    self.orders[lane].append(name)
+        self.schedule.hold(lane for lane, names in self.waiting.items() if names - self.told)
         if not self.schedule.reading:
             room = self.schedule.room
             self.schedule.offer(self.fresh[:room])
@@ -45,7 +55,8 @@ class World:
                     assert self.alive[lane]
                     self.orders[lane] += [segment.id for segment in segments]
                 case Retire(lane):
-                    assert not self.journal[lane]
+                    assert not self.journal[lane] - self.waiting.get(lane, set())
+                    assert not self.orders[lane]
                     self.leaving.add(lane)
 
     def act(self, chance_of_loss: float) -> None:
@@ -62,21 +73,34 @@ class World:
 
     def lose(self, lane: str) -> None:
         if self.alive[lane] and self.orders[lane] and self.random.random() < 0.5:
-            self.journal[lane].add(self.orders[lane].pop())
+            self._take(lane, self.orders[lane].pop())
+        self.told -= self.waiting.get(lane, set())
         del self.alive[lane]
         self.schedule.lost(lane)
 
     def report(self, lane: str) -> None:
         written = self.journal.setdefault(lane, set())
         if self.alive[lane] and self.random.random() < 0.7:  # else they came after the report was made
-            written.update(self.orders[lane])
+            for name in self.orders[lane]:
+                self._take(lane, name)
             self.orders[lane].clear()
-        ended = [name for name in sorted(written) if self.alive[lane] and self.random.random() < 0.5]
+        waiting = self.waiting.setdefault(lane, set())
+        first, going = not self.alive[lane], sorted(written - waiting)
+        ended = [name for name in going if not first and self.random.random() < 0.5]
+        waits = [name for name in going if name not in ended and not first and self.random.random() < 0.3]
         self.alive[lane] = True
         written.difference_update(ended)
         self.ended += ended
-        self.schedule.reported(lane, written, ended)
-        assert len(written) <= self.breadth or not self.orders[lane]
+        waiting.update(waits)
+        said = waiting if first else waits
+        self.schedule.reported(lane, written - waiting, [*ended, *said])
+        assert len(written - waiting) <= self.breadth + len(self.told) or not self.orders[lane]
+
+    def _take(self, lane: str, name: str) -> None:
+        """A worker begins a segment, or goes on with one whose children have ended."""
+        self.journal[lane].add(name)
+        self.waiting.get(lane, set()).discard(name)
+        self.told.discard(name)
 
 
 @settings(max_examples=300, deadline=None)
@@ -95,9 +119,9 @@ def test_every_segment_ends_once_whatever_dies(
     world = World(segments, workers, breadth, before, seed)
     world.shell()
     for _ in range(2000):
-        if not world.alive:
+        if not world.alive and not any(world.waiting.values()):
             break
-        world.act(loss)
+        world.act(loss) if world.alive else world.shell()
     assert world.schedule.idle
     assert len(world.ended) == len(set(world.ended)) == world.total
 
