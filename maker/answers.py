@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, GetCoreSchemaHandler, SerializerFunctionWrapHandler, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -62,7 +62,7 @@ def _written(schema: CoreSchema, form: Callable[[Any, SerializerFunctionWrapHand
         return form(value, inner) if info.context is _EQUALITY else inner(value)
 
     wrapped = core_schema.wrap_serializer_function_ser_schema(write, info_arg=True, schema=schema)
-    return {**schema, "serialization": wrapped}
+    return cast(CoreSchema, {**schema, "serialization": wrapped})
 
 
 def schema(model: type[BaseModel]) -> str:

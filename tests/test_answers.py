@@ -235,7 +235,9 @@ def test_any_text_is_an_answer_or_a_red_flag(text: str) -> None:
         assert found.detail.isprintable()
 
 
-@pytest.mark.parametrize("unit", ["[", '{"a":', "1", "```", '"', "\\", "\n", " ", "-", "1e", "\\u", '{"total":1},'])
+@pytest.mark.parametrize(
+    "unit", ["[", '{"a":', "1", "```", '"', "\\", "\n", " ", "-", "1e", "\\u", '{"total":1},']
+)
 def test_a_megabyte_of_anything_is_read_in_a_moment(unit: str) -> None:
     began = time.process_time()
     flag(unit * (1_000_000 // len(unit)))

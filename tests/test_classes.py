@@ -92,7 +92,9 @@ def serially(voter: Any, said: list[str], cap: int) -> tuple[Json, Tally]:
     return None, ballot.tally()
 
 
-def drive(chain: Chain, wishes: list[Wish], said: list[str], order: Random, crash: int) -> list[Sample] | Wish:
+def drive(
+    chain: Chain, wishes: list[Wish], said: list[str], order: Random, crash: int
+) -> list[Sample] | Wish:
     """Fill the seats of step 0 in any order; its end, or what came in before the crash."""
     waiting: list[Seat] = []
     came: list[Sample] = []
@@ -113,12 +115,18 @@ def chain(voter: Any, cap: int) -> Chain:
 
 
 def end(wish: Any) -> tuple[Json, Tally]:
-    return (wish.decision.answer, wish.decision.tally) if isinstance(wish, Commit) else (None, wish.parked.tally)
+    return (
+        (wish.decision.answer, wish.decision.tally) if isinstance(wish, Commit) else (None, wish.parked.tally)
+    )
 
 
 @settings(max_examples=400, deadline=None)
 @given(
-    said=SAID, voter=st.sampled_from(VOTERS), cap=st.integers(4, 40), seed=st.integers(), crash=st.integers(0, 30)
+    said=SAID,
+    voter=st.sampled_from(VOTERS),
+    cap=st.integers(4, 40),
+    seed=st.integers(),
+    crash=st.integers(0, 30),
 )
 def test_any_arrival_order_and_any_crash_decides_what_one_at_a_time_voting_decides(
     said: list[str], voter: Any, cap: int, seed: int, crash: int
@@ -146,6 +154,28 @@ def test_no_draw_is_made_that_cannot_count(said: list[str], seed: int) -> None:
     assert used == sum(len(each.draws) for each in (*serially(voter, said, 40)[1].votes, *tally.flags))
 
 
+def test_a_draw_that_a_crash_lost_is_made_before_later_ones_are_put_into_classes() -> None:
+    said = ["9", "3", "4", *"5555555"]
+    again = chain(AheadByK(4), 40)
+    came = [sample(draw, said[draw]) for draw in (0, 2, 3)]
+    wishes = again.resume(came)
+    assert [seat.draw for seat in draws(wishes)] == [1]
+    assert end(drive(again, wishes, said, Random(0), crash=99)) == serially(AheadByK(4), said, 40)
+
+
+@given(st.permutations(range(3)))
+def test_of_equal_answers_that_differ_to_the_letter_the_one_drawn_first_is_kept(order: list[int]) -> None:
+    class Folded(Guess):
+        def canonical(self, answer: int) -> int:
+            return 0
+
+    subject = Chain(Task(Folded(), "folded"), panel(AheadByK(3)), Segment("a", 0))
+    subject.start()
+    [commit, *_] = [wish for draw in order for wish in subject.receive(sample(draw, str(draw)))]
+    assert isinstance(commit, Commit)
+    assert commit.decision.answer == 0
+
+
 def test_a_cap_lowered_below_the_draws_of_a_crash_does_not_wait_for_lost_ones() -> None:
     wishes = chain(AheadByK(3), 2).resume([sample(0, "1"), sample(2, "1"), sample(3, "2")])
     assert isinstance(wishes[0], Commit)
@@ -165,9 +195,7 @@ def test_a_class_is_told_by_the_answer_that_was_drawn_first(tmp_path: Path) -> N
 
 
 def test_other_red_flags_put_what_is_left_into_classes_anew(tmp_path: Path) -> None:
-    maker.run(
-        Guess, model="sim:error=0.9,rivals=3", k=2, seed=1, engine="inline", run_dir=tmp_path / "run"
-    )
+    maker.run(Guess, model="sim:error=0.9,rivals=3", k=2, seed=1, engine="inline", run_dir=tmp_path / "run")
     for each in review.what_if(tmp_path / "run", red_flags="malformed:pattern=50"):
         assert set(each.votes) <= {"50"}
 
@@ -183,5 +211,5 @@ def test_a_comparison_that_breaks_parks_the_step(verdict: Any, said: str) -> Non
     subject = Chain(Task(Odd(), "odd"), panel(), Segment("a", 0))
     wish = drive(subject, subject.start(), ["1", "2", "3"], Random(0), crash=99)
     assert isinstance(wish, Park)
-    assert f"same" in wish.parked.reason
+    assert "same" in wish.parked.reason
     assert said in wish.parked.reason
