@@ -33,8 +33,8 @@ Durability: TypeAlias = Literal["group", "step"]
 """When records are synced: by whoever calls `sync`, now and then; or also with every decision."""
 
 CHUNK_BYTES = 4 << 20
-"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples. Many parked
-segments make a header as large; a chunk then grows to twice its header."""
+"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples. Many
+parked segments make a header as large; a chunk then grows to twice its header."""
 
 
 @dataclass(frozen=True, slots=True)

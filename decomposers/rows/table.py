@@ -74,8 +74,12 @@ def _object(line: bytes) -> Row | str:
 
 
 def _csv(content: bytes) -> Iterator[tuple[int, Row | str]]:
-    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
-    reader = csv.reader(text, strict=True)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        yield content.count(b"\n", 0, error.start) + 1, f"{error}; the file must be UTF-8"
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         names = next(reader, [])
         if "" in names or len(set(names)) < len(names):
@@ -85,5 +89,5 @@ def _csv(content: bytes) -> Iterator[tuple[int, Row | str]]:
             row: Row = dict(zip(names, values, strict=False))
             fits = len(values) == len(names)
             yield reader.line_num, row if fits else f"{len(values)} values, expected {len(names)}"
-    except (csv.Error, UnicodeDecodeError) as error:
-        yield reader.line_num + 1, f"{error}; what comes after it was not read"
+    except csv.Error as error:
+        yield reader.line_num, f"{error}; what comes after it was not read"
