@@ -3,7 +3,7 @@
     import maker
     result = maker.run("hanoi", params={"disks": 10}, model="embedded:temperature=2.0", k=3)
 
-The names below are what a plug-in's author needs; `run` is loaded when it is first used.
+The names below are what a plug-in's author needs; what takes long to load is loaded when it is first used.
 Read next: `nouns.py`.
 """
 
@@ -15,6 +15,7 @@ from maker.errors import JoinError, MakerError
 from maker.nouns import Fork, Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 
 if TYPE_CHECKING:
+    from maker.answers import Canonical, Unordered, schema
     from maker.api import run
     from maker.input_file import InputFile
     from maker.result import RunResult
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Canonical",
     "Fork",
     "InputFile",
     "JoinError",
@@ -34,8 +36,10 @@ __all__ = [
     "Seat",
     "Segment",
     "Step",
+    "Unordered",
     "__version__",
     "run",
+    "schema",
 ]
 
 
@@ -48,6 +52,10 @@ def __getattr__(name: str) -> object:
         from maker.input_file import InputFile
 
         return InputFile
+    if name in ("Canonical", "Unordered", "schema"):
+        from maker import answers
+
+        return getattr(answers, name)
     if name == "RunResult":
         from maker.result import RunResult
 

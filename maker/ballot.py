@@ -7,7 +7,7 @@ decide before all wanted ones are in and arrival order cannot matter. Read next:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from maker.nouns import Flags, Json, Tally, Votes
 
@@ -20,7 +20,7 @@ class Ballot:
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self.answers: dict[str, Json] = {}
-        """The first answer seen of each key."""
+        """Of each key, that of its lowest draw: answers of one key need not be equal to the letter."""
         self.wanted: set[int] = set()
         """Draw indices that are launched, or to be, and have not come in."""
         self._votes: dict[str, list[int]] = {}
@@ -55,8 +55,20 @@ class Ballot:
 
     def vote(self, draw: int, key: str, answer: Json) -> None:
         self.wanted.remove(draw)
-        self.answers.setdefault(key, answer)
-        self._votes.setdefault(key, []).append(draw)
+        draws = self._votes.setdefault(key, [])
+        if not draws or draw < min(draws):
+            self.answers[key] = answer
+        draws.append(draw)
+
+    def keys(self) -> list[str]:
+        """Those that have votes, by their lowest draw."""
+        return sorted(self._votes, key=lambda key: min(self._votes[key]))
+
+    def merge(self, classes: Mapping[str, str]) -> None:
+        """Count the votes for a key as votes for the key of its class."""
+        for key, first in classes.items():
+            if key != first:
+                self._votes[first] += self._votes.pop(key)
 
     def flag(self, draw: int, reason: str) -> None:
         self.wanted.remove(draw)

@@ -21,6 +21,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
 
+from maker import classes
 from maker.ballot import Ballot
 from maker.errors import IncompatibleResumeError, PluginError
 from maker.nouns import By, Decision, Json, Parked, Prompt, RedFlag, Sample, Seat, Segment, Step
@@ -140,7 +141,7 @@ class Chain:
                 return [Finish(self.step.segment, self.step.state, self.step.index)]
             if samples:
                 self._take_over(samples)
-            return self._proceed()
+            return self._lost(samples) or self._proceed()
         except PluginError as error:
             return [self._park(str(error))]
 
@@ -170,6 +171,8 @@ class Chain:
     # -- the algorithms ----------------------------------------------------------------------------
 
     def _proceed(self) -> list[Wish]:
+        if self.task.judges and not self._classed():
+            return []
         verdict = self._verdict()
         if isinstance(verdict, Decided):
             return self._commit(verdict.key)
@@ -194,6 +197,23 @@ class Chain:
         decision = Decision(*where, answer, self.ballot.tally(), by, len(children))
         self._go_to(after, children)
         return [Commit(decision, prompt), *self.start()]
+
+    def _classed(self) -> bool:
+        """Put the votes into classes, once no draw is missing that might come before one of them."""
+        if self.ballot.wanted:
+            return False
+        self.ballot.merge(classes.of(self.ballot.keys(), self._same))
+        return True
+
+    def _same(self, first: str, key: str) -> bool:
+        return self.task.same(self.step, self.ballot.answers[first], self.ballot.answers[key])
+
+    def _lost(self, samples: Sequence[Sample]) -> list[Wish]:
+        """Draws that a crash has lost before others that came in: classes need them first."""
+        if not self.task.judges:
+            return []
+        drawn = {sample.seat.draw for sample in samples}
+        return self._draws(self.ballot.want(max(drawn, default=-1) + 1 - len(drawn)))
 
     def _take_over(self, samples: Sequence[Sample]) -> None:
         """Count what was drawn before, whatever panel drew it."""

@@ -33,7 +33,8 @@ Durability: TypeAlias = Literal["group", "step"]
 """When records are synced: by whoever calls `sync`, now and then; or also with every decision."""
 
 CHUNK_BYTES = 4 << 20
-"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples."""
+"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples. Many
+parked segments make a header as large; a chunk then grows to twice its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Lane:
         self._disk = disk
         self._chunk: Path | None = None
         self._file = -1
-        self._size = self._durable = self._crc = 0
+        self._size = self._durable = self._crc = self._head = 0
         self._hash = hashlib.sha256()
         self._refused: StorageError | None = None
         for leftover in folder.glob(".*"):
@@ -116,7 +117,7 @@ class Lane:
 
     @property
     def full(self) -> bool:
-        return self._size >= CHUNK_BYTES
+        return self._size >= max(CHUNK_BYTES, 2 * self._head)
 
     def last(self) -> tuple[Record | None, Iterator[Record]]:
         """The newest header and the records after it: what a resume reads."""
@@ -159,6 +160,7 @@ class Lane:
         before_it = {**place, **page.before}
         content = {"before": before_it, "totals": page.totals, "seen": page.seen, "going": page.going}
         self.append({"kind": "header", **header, "chunk": chunks.number(self._chunk), **content})
+        self._head = self._size
         self.sync()
         self._disk.sync_folder(self.folder)
         if mine is not None and before is not None:

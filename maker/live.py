@@ -16,7 +16,7 @@ from maker.chain import Chain
 from maker.engine import Engine
 from maker.journal import Page
 from maker.model import Model
-from maker.nouns import Segment
+from maker.nouns import Segment, Step
 from maker.panel import Panel
 from maker.records import Record
 from maker.retrace import OneStep, Retraced
@@ -53,12 +53,14 @@ class Asked:
     totals: Totals
     """What it took."""
     seconds: float
+    alike: bool = False
+    """The task says that both decided the same."""
 
     @property
     def verdict(self) -> Verdict:
         if self.found["kind"] != "decision":
             return "undecided"
-        return "same" if _winner(self.found) == _winner(self.recorded) else "different"
+        return "same" if self.alike or _winner(self.found) == _winner(self.recorded) else "different"
 
 
 async def ask_again(
@@ -76,7 +78,12 @@ async def _ask(retraced: Retraced, task: Task, panel: Panel, models: Mapping[str
     await engine.run(chain, chain.start())
     found = next(record for record in memory.records if "votes" in record)
     seconds = time.monotonic() - began
-    return Asked(step.segment, step.index, retraced.verdict, found, engine.ledger.totals, seconds)
+    alike = retraced.decided and "answer" in found and _alike(step, task, retraced.verdict, found)
+    return Asked(step.segment, step.index, retraced.verdict, found, engine.ledger.totals, seconds, alike)
+
+
+def _alike(step: Step, task: Task, recorded: Record | None, found: Record) -> bool:
+    return recorded is not None and task.same(step, recorded["answer"], found["answer"])
 
 
 def _winner(record: Record | None) -> str | None:

@@ -66,6 +66,8 @@ class Prompt:
     stop: tuple[str, ...] = ()
     proposal: bool = False
     """The first valid sample is taken as it is: a free text, of which later steps vote."""
+    schema: Json | None = None
+    """JSON schema of the answer, for models that can be held to one; filled in where a task names a type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,8 @@ def rendered(prompt: Prompt) -> dict[str, Json]:
     """A prompt as plain JSON."""
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     kind = {"proposal": True} if prompt.proposal else {}
-    return {"messages": messages, "max_tokens": prompt.max_tokens, "stop": list(prompt.stop), **kind}
+    how = {"max_tokens": prompt.max_tokens, "stop": list(prompt.stop), "schema": prompt.schema}
+    return {"messages": messages, **how, **kind}
 
 
 def event(name: str, **fields: Json) -> Record:

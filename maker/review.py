@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from maker import asked, assembly, chapters, compatibility, live, plugins, replay, steps, whatif
+from maker import asked, assembly, compatibility, finals, live, plugins, replay, steps, whatif
 from maker.amendment import Amendment
 from maker.chapters import EVERY_STEP, Selection
 from maker.errors import UsageError
@@ -145,10 +145,10 @@ def judge(run_dir: str | Path) -> Judgement:
     Raises UsageError when a segment has not finished, JoinError when they do not fit together.
     """
     run = RunDirectory(Path(run_dir))
-    subject, finals = assembly.task(run.manifest()), _finals(run)
-    if missing := next((each.id for each in subject.segments() if each.id not in finals), None):
+    subject, ended = assembly.task(run.manifest()), finals.of(run)
+    if missing := next((each.id for each in subject.segments() if each.id not in ended), None):
         raise UsageError(f"{run.path}: segment {missing} has not finished: only a finished run can be judged")
-    result = subject.stitch(finals)
+    result = subject.stitch(ended)
     read = _Read(steps.decided(run))
     verdict = subject.verify(read)
     return Judgement(result, verdict, None if read.ended else read.last)
@@ -173,17 +173,3 @@ class _Read:
             raise
         self.last = f"{step[0]}:{step[1]}"
         return step
-
-
-def _finals(run: RunDirectory) -> dict[str, Json]:
-    """Final state of each finished segment: from headers, and the newest chunk of each lane."""
-    finals: dict[str, Json] = {}
-    for lane in run.lanes():
-        for chapter in chapters.of(run.lane(lane)):
-            if chapter.after is not None:
-                finals |= {name: state for name, _, state in chapter.after["before"]["finished"]}
-                continue
-            for record in chapter.records("event"):
-                if record["event"] == "finish":
-                    finals[record["segment"]] = record["state"]
-    return finals

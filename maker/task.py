@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
-from maker import canonical
+from maker import answers, canonical
+from maker.answers import Answers
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
 from maker.guard import at, guarded
 from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Segment, Step
@@ -24,10 +26,14 @@ class Decomposer(Protocol):
     """What a task must bring.
 
     Optional, found by name: `check(step, answer) -> bool | str` (False or a reason flags the sample),
-    `canonical(answer)` (the value whose canonical JSON decides equality), `verify(decided) -> bool | str`
-    (judges a finished run: an iterable of (segment id, step index, answer) in segment and index
+    `canonical(answer)` (the value whose canonical JSON decides equality), `same(step, first, answer) -> bool`
+    (whether an answer votes for what an earlier one said, where equality will not do), `verify(decided) ->
+    bool | str` (judges a finished run: an iterable of (segment id, step index, answer) in segment and index
     order), `join(step, finals) -> state` (needed where `advance` returns a Fork; see `nouns.py`),
     `truth(step) -> str` and `mistake(step, rank) -> str` (texts for simulated models).
+
+    `answer`, a pydantic model: answers are its instances wherever a method is given one, `parse` may be left
+    out (see `answers.py`), and prompts carry its JSON schema.
     """
 
     def segments(self) -> Iterable[Segment]: ...
@@ -74,7 +80,7 @@ def _sound(prompt: Prompt) -> bool:
             return False
         if not isinstance(message.role, str):
             return False
-    if not isinstance(prompt.proposal, bool):
+    if not (isinstance(prompt.proposal, bool) and (prompt.schema is None or isinstance(prompt.schema, dict))):
         return False
     return (most is None or isinstance(most, int)) and all(isinstance(text, str) for text in stop)
 
@@ -98,6 +104,12 @@ class Task:
         self._check: Callable[[Step, Json], bool | str] | None = getattr(decomposer, "check", None)
         self._canonical: Callable[[Json], Json] | None = getattr(decomposer, "canonical", None)
         self._join: Callable[[Step, list[Json]], Json] = getattr(decomposer, "join", None) or _no_join
+        self._same: Callable[[Step, Json, Json], bool] | None = getattr(decomposer, "same", None)
+        self._parse: Callable[[Step, str], Json] | None = getattr(decomposer, "parse", None)
+        typed = getattr(decomposer, "answer", None)
+        self._answers = None if typed is None else Answers(typed)
+        if self._parse is None and self._answers is None:
+            raise PluginError(f"{name} has no parse(step, text), and no `answer` that says what to read")
 
     def segments(self) -> Iterator[Segment]:
         """Raises PluginError for an id that is not well formed or comes twice."""
@@ -124,28 +136,68 @@ class Task:
             raise self._wrong("prompt", step, prompt, "a Prompt or None")
         if not _sound(prompt):
             raise self._wrong("prompt", step, prompt, "one of Messages, texts and a whole number of tokens")
-        return prompt
+        return self._with_schema(step, prompt)
+
+    def _with_schema(self, step: Step, prompt: Prompt) -> Prompt:
+        if prompt.schema is not None:
+            return replace(prompt, schema=self._json("prompt", step, prompt.schema))
+        return prompt if self._answers is None else replace(prompt, schema=self._answers.schema)
 
     def read(self, step: Step, text: str) -> tuple[str, Json]:
         """(key, answer) of a response; raises RedFlag for one that must not vote."""
-        answer = self._json("parse", step, self._call("parse", step, self.decomposer.parse, step, text))
-        self.check(step, answer)
-        value = answer if self._canonical is None else self._call("canonical", step, self._canonical, answer)
+        answer = self._parsed(step, text)
+        value = self._value("parse", step, answer)
+        self._checked(step, value)
+        if self._canonical is not None:
+            value = self._call("canonical", step, self._canonical, value)
+        elif self._answers is not None:
+            value = self._call("canonical", step, self._answers.canonical, value)
         return self._call("canonical", step, canonical.key, value), answer
 
+    def _parsed(self, step: Step, text: str) -> Json:
+        if self._parse is None:
+            return answers.read(text)
+        found = self._call("parse", step, self._parse, step, text)
+        if self._answers is not None:
+            found = self._call("parse", step, self._answers.dump, found)
+        return self._json("parse", step, found)
+
+    def _value(self, what: str, step: Step | None, answer: Json) -> Any:
+        """An answer as the decomposer's methods are given it."""
+        return answer if self._answers is None else self._call(what, step, self._answers.load, answer)
+
     def check(self, step: Step, answer: Json) -> None:
-        """Raises RedFlag for an answer that the decomposer's `check`, if it has one, does not take."""
+        """Raises RedFlag for an answer that is not of the task's type, or that its `check` does not take."""
+        self._checked(step, self._value("check", step, answer))
+
+    def _checked(self, step: Step, value: Any) -> None:
         if self._check is None:
             return
-        verdict = self._call("check", step, self._check, step, answer)
+        verdict = self._call("check", step, self._check, step, value)
         if not isinstance(verdict, bool | str):
             raise self._wrong("check", step, verdict, "True, False or a reason")
         if verdict is not True:
             raise RedFlag(verdict or "check")
 
+    @property
+    def judges(self) -> bool:
+        """It says itself which answers are the same."""
+        return self._same is not None
+
+    def same(self, step: Step, first: Json, answer: Json) -> bool:
+        """Whether an answer votes for what an earlier one said."""
+        if self._same is None:
+            return False
+        pair = (self._value("same", step, first), self._value("same", step, answer))
+        verdict = self._call("same", step, self._same, step, *pair)
+        if not isinstance(verdict, bool):
+            raise self._wrong("same", step, verdict, "True or False")
+        return verdict
+
     def advance(self, step: Step, answer: Json) -> tuple[Step, tuple[Segment, ...]]:
         """The next step, and the children that it waits for, if any."""
-        after = self._call("advance", step, self.decomposer.advance, step, answer)
+        value = self._value("advance", step, answer)
+        after = self._call("advance", step, self.decomposer.advance, step, value)
         fork = after if isinstance(after, Fork) else Fork((), after)
         children = self._children(step, fork.children) if fork is after else ()
         state = self._json("advance", step, fork.state)
@@ -186,7 +238,8 @@ class Task:
         judge: Callable[..., bool | str] | None = getattr(self.decomposer, "verify", None)
         if judge is None:
             return None
-        verdict = self._call("verify", None, judge, decided)
+        values = ((name, index, self._value("verify", None, answer)) for name, index, answer in decided)
+        verdict = self._call("verify", None, judge, decided if self._answers is None else values)
         if not isinstance(verdict, bool | str):
             raise self._wrong("verify", None, verdict, "True, False or what is wrong")
         return verdict

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from maker import classes
 from maker.ballot import Ballot
 from maker.chapters import EVERY_STEP, Selection
 from maker.flags import Rule
 from maker.guard import guarded
-from maker.nouns import RedFlag, Sample, Step
+from maker.nouns import Json, RedFlag, Sample, Step
 from maker.records import Record, to_sample
 from maker.retrace import Retraced, retrace
 from maker.run_directory import RunDirectory
@@ -72,7 +73,7 @@ def reflagged(
     """With other red-flag rules; in the order of the records of each lane."""
     for step in retrace(run, task, selection):
         if step.verdict is not None and "by" not in step.verdict:
-            yield _counted(step.verdict, list(_read(step, step.verdict, rules, task)), voter)
+            yield _counted(step.verdict, _read(step, step.verdict, rules, task), voter)
 
 
 def _counted(record: Record, draws: Iterable[Read], voter: Voter) -> Outcome:
@@ -100,21 +101,30 @@ def _recorded(record: Record) -> dict[int, str | None]:
     return {**votes, **{draw: None for each in record["flags"] for draw in each["draws"]}}
 
 
-def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> Iterator[Read]:
-    """The step's draws under other rules."""
+def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> list[Read]:
+    """The step's draws under other rules, in their order."""
     recorded = _recorded(record)
     drawn = {each["draw"]: to_sample(each).sample for each in step.samples}
+    read: dict[int, str | None] = {}
+    answers: dict[str, Json] = {}
     for draw in sorted(recorded.keys() & drawn.keys()):
-        sample = drawn[draw]
+        key, sample = recorded[draw], drawn[draw]
         if guarded("a red-flag rule", step.step, rules, sample) is not None:
-            yield draw, None
-        else:
-            key = recorded[draw]
-            yield draw, _parsed(step.step, sample, task) if key is None else key
+            key = None
+        elif key is None or task.judges:
+            key = _parsed(step.step, sample, task, answers)
+        read[draw] = key
+    if not task.judges:
+        return list(read.items())
+    of = classes.of(filter(None, read.values()), lambda a, b: task.same(step.step, answers[a], answers[b]))
+    return [(draw, key and of[key]) for draw, key in read.items()]
 
 
-def _parsed(step: Step, sample: Sample, task: Task) -> str | None:
+def _parsed(step: Step, sample: Sample, task: Task, answers: dict[str, Json]) -> str | None:
+    """The key of a sample; its answer goes to `answers`, if none with this key is there."""
     try:
-        return task.read(step, sample.text)[0]
+        key, answer = task.read(step, sample.text)
     except RedFlag:
         return None
+    answers.setdefault(key, answer)
+    return key

@@ -10,7 +10,9 @@ from tests.conftest import Maker
 from tests.support import ROOT
 
 
-@pytest.mark.parametrize(("file", "result"), [("own_task.py", 111)])
+@pytest.mark.parametrize(
+    ("file", "result"), [("own_task.py", 111), ("etl.py", {"EUR": 1796500, "USD": 1800000})]
+)
 def test_an_example_runs_as_it_says(maker: Maker, file: str, result: object) -> None:
     said = re.search(r"^    maker (run .*)$", (ROOT / "examples" / file).read_text("utf-8"), re.MULTILINE)
     assert said is not None

@@ -24,9 +24,10 @@ from maker.model import Model, Request
 from maker.nouns import Message, Prompt, Sample, Seat, Step
 from maker.workers.openai_chat import OpenAIChat
 from maker.workers.openai_chat.patience import seconds_asked
+from maker.workers.openai_chat.rejection import PromptTooLongError
 from maker.workers.openai_chat.reply import Reply, read, shares
 from tests import faultd
-from tests.faultd import Act, Call, Faultd
+from tests.faultd import Act, Call, Faultd, status
 
 CANARY = "sk-canary-7f3a9b2c5d"
 HELLO = Prompt((Message("user", "hello there"),), max_tokens=9)
@@ -119,6 +120,42 @@ def test_extra_fields_reach_the_endpoint_and_cannot_replace_ours() -> None:
     for extra in ('{"model": "other"}', '{"n": 2}', "[]", "{", "[" * 100_000):
         with pytest.raises(UsageError, match="extra"):
             OpenAIChat("tiny", base_url="http://localhost/v1", extra=extra)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"$ref": "#/$defs/B"}},
+    "additionalProperties": False,
+    "$defs": {"B": {"type": "object", "properties": {"c": {"default": 1}}}},
+}
+
+
+def test_the_schema_of_a_prompt_is_forced_only_when_asked_for() -> None:
+    typed = Prompt((Message("user", "x"),), schema=SCHEMA)
+    with Faultd() as server:
+        draw(chat(server), wish(prompt=typed))
+        draw(chat(server, structured=True), wish())
+        draw(chat(server, structured=True), wish(prompt=typed))
+        free, untyped, forced = (call.body for call in server.calls)
+    assert "response_format" not in free.keys() | untyped.keys()
+    form = forced["response_format"]["json_schema"]
+    assert (forced["response_format"]["type"], form["strict"]) == ("json_schema", True)
+    assert form["schema"]["required"] == ["a"]
+    assert form["schema"]["$defs"]["B"]["required"] == ["c"]
+    assert "required" not in SCHEMA
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        status(400, "too many tokens", code_name="context_length_exceeded"),
+        status(400, "This model's maximum context length is 4096 tokens"),
+        status(400, "the request exceeds the available context size"),
+    ],
+)
+def test_a_prompt_that_does_not_fit_is_this_steps_fault_and_no_block(act: Act) -> None:
+    with Faultd(script=lambda call: act) as server, pytest.raises(PromptTooLongError, match="400"):
+        draw(chat(server))
 
 
 @pytest.mark.parametrize("options", [{"n": False}, {"send_seed": True}])

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from maker.cli import decide, doctor, export, fork, look, models, replay, run, show, steps
+from maker.cli import decide, doctor, export, fork, look, models, replay, result, run, show, steps
 from maker.errors import MakerError, inert
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("status")(look.status)
 app.command("show")(show.show)
 app.command("verify")(look.verify)
 app.command("replay")(replay.replay)
+app.command("result")(result.result)
 app.command("export")(export.export)
 app.command("fork")(fork.fork)
 app.command("models")(models.models)

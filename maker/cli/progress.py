@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("maker")
 
+SHOWN = 2000
+"""Characters of a result that people are shown."""
 PLAIN_SECONDS = 5.0
 """Between two plain lines."""
 
@@ -179,8 +181,12 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
     if result.parked:
         rows.append(("parked", f"{result.parked:,} segments: maker steps {result.run}"))
     if result.result is not None:
-        rows.append(("result", json.dumps(result.result)))
+        rows.append(("result", _cut(json.dumps(result.result), result.run)))
     return [*rows, ("run", result.run)]
+
+
+def _cut(text: str, run: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ... (whole in {run}/result.json)"
 
 
 def _duration(seconds: float) -> str:

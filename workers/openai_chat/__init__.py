@@ -24,9 +24,9 @@ from maker.options import Seconds
 from maker.workers.openai_chat import wire
 from maker.workers.openai_chat.endpoint import Endpoint, endpoint, open_client
 from maker.workers.openai_chat.patience import retrying
-from maker.workers.openai_chat.rejection import blocked
+from maker.workers.openai_chat.rejection import blocked, too_long
 from maker.workers.openai_chat.reply import Reply, plain, shares
-from maker.workers.openai_chat.request import extra_fields, fields
+from maker.workers.openai_chat.request import extra_fields, fields, held_to
 
 Faults = Callable[[str], None]
 CAPS = ("max_tokens", "max_completion_tokens")
@@ -67,6 +67,9 @@ class OpenAIChat:
     logprobs: bool = False
     send_seed: bool = False
     """Send each seat's seed, and so one request per sample."""
+    structured: bool = False
+    """Have the endpoint force the prompt's JSON schema, if it has one: a forced format hides a confused
+    model, which could otherwise be told by an answer that is flagged."""
     give_up_after: Seconds = 600.0
     """Seconds that one request waits through faults, after which the run is blocked."""
     timeout: Seconds = 120.0
@@ -163,6 +166,8 @@ class OpenAIChat:
             return _seated(reply, seats, request.on_fault)
         if reply.filtered:
             return [Sample(seat, "", "content_filter", 0, 0, 0.0) for seat in seats], ()
+        if reply.too_long:
+            raise too_long(reply, self._endpoint.host)
         if len(seats) == 1 or reply.status not in (400, 422):
             raise blocked(reply, self._endpoint.host, self.model)
         samples, left = await self._fill(request, seats[:1])
@@ -178,6 +183,8 @@ class OpenAIChat:
             body["seed"] = first.seed
         if self.logprobs:
             body["logprobs"] = True
+        if self.structured and prompt.schema is not None:
+            body |= held_to(prompt.schema)
         return body
 
     async def _ask(self, body: dict[str, Json], on_fault: Faults, patience: float) -> Reply | wire.Rejected:

@@ -10,6 +10,14 @@ from maker.workers.openai_chat.endpoint import KEY
 from maker.workers.openai_chat.wire import Rejected
 
 
+class PromptTooLongError(Exception):
+    """One prompt does not fit: its step is parked, the others go on."""
+
+
+def too_long(rejected: Rejected, host: str) -> PromptTooLongError:
+    return PromptTooLongError(f'{host} answered {rejected.status} "{rejected.message}"')
+
+
 def blocked(rejected: Rejected, host: str, model: str) -> BlockedError:
     """The error that a rejection ends in."""
     return BlockedError(f"{_seen_and_do(rejected, host, model)} Then run the same command again.")

@@ -44,3 +44,19 @@ def fields(model: str, prompt: Prompt, temperature: float | None, cap: str) -> d
     if prompt.stop:
         body["stop"] = list(prompt.stop)
     return body
+
+
+def held_to(schema: Json) -> dict[str, Json]:
+    """The field that has an endpoint force the response into a JSON schema.
+
+    OpenAI's strict form wants every property required: an answer then holds its defaults too.
+    """
+    parts = {name: _all_required(each) for name, each in schema.get("$defs", {}).items()}
+    whole = _all_required(schema) | ({"$defs": parts} if parts else {})
+    form = {"name": "answer", "strict": True, "schema": whole}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def _all_required(schema: Json) -> Json:
+    names = schema.get("properties")
+    return {**schema, "required": list(names)} if names else schema

@@ -49,6 +49,13 @@ class Rejected:
         """True when the prompt itself was refused by the endpoint's content filter."""
         return self.code in ("content_filter", "content_policy_violation")
 
+    @property
+    def too_long(self) -> bool:
+        """True when this prompt, unlike others, does not fit into the model's context."""
+        return self.status in (400, 413, 422) and (
+            self.code == "context_length_exceeded" or self.names("context length", "context size")
+        )
+
     def names(self, *words: str) -> bool:
         """True when the message or the parameter at fault holds one of these words."""
         return any(word in self.message or word == self.param for word in words)
