@@ -179,3 +179,12 @@ def _flag(error: ValidationError) -> RedFlag:
         return RedFlag("malformed", inert(first["msg"], 80))
     place = ".".join(map(str, first["loc"])) or "the answer"
     return RedFlag("schema", f"{inert(place, 80)}: {inert(first['msg'], 200)}")
+
+
+def yes_or_no(text: str) -> bool:
+    """The last word of a response; RedFlag if it is neither."""
+    words = text.casefold().split()
+    last = words[-1].strip(".!*\"'`") if words else ""
+    if last not in ("yes", "no"):
+        raise RedFlag("malformed", "neither yes nor no")
+    return last == "yes"

@@ -15,16 +15,18 @@ received, whatever their order. Read next: `engine.py`, which does what is wishe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 from typing import TypeAlias
 
 from maker import classes
 from maker.ballot import Ballot
 from maker.errors import IncompatibleResumeError, PluginError
-from maker.nouns import By, Decision, Json, Parked, Prompt, RedFlag, Sample, Seat, Segment, Step
+from maker.judging import Comparison
+from maker.nouns import By, Decision, Json, Parked, Prompt, RedFlag, Ruling, Sample, Seat, Segment, Step
 from maker.panel import Panel
 from maker.task import Task
 from maker.voter import Decided, Want
@@ -97,6 +99,19 @@ class Chain:
         self._prompt: Prompt | None = None
         self._read: dict[str, Read] = {}
         """Texts of this step already read: equal votes are parsed once."""
+        self._judging: Chain | None = None
+        """The chain of the comparison that is voted on."""
+        self._pair = ("", "")
+        """The keys that it compares."""
+        self._rulings: dict[tuple[str, str], Ruling] = {}
+        """By the two keys, in their order."""
+        self._to_judge: dict[str, Sequence[Sample]] = {}
+        """Samples of comparisons that were read back, by state."""
+
+    @property
+    def asked(self) -> str:
+        """The state that samples are drawn for now: the head's or its comparison's."""
+        return self._judging.state if self._judging else self.state
 
     # -- events in ---------------------------------------------------------------------------------
 
@@ -131,10 +146,16 @@ class Chain:
         self.panel = panel
         self.ballot = Ballot(panel.max_samples)
 
-    def resume(self, samples: Sequence[Sample]) -> list[Wish]:
-        """Start from the head's samples that were read back: all of them count before the voter is asked."""
+    def resume(
+        self, samples: Sequence[Sample], judged: Mapping[str, Sequence[Sample]] = MappingProxyType({})
+    ) -> list[Wish]:
+        """Start from the head's samples that were read back: all of them count before the voter is asked.
+
+        judged: those of its comparisons, by their state.
+        """
         if self.children:
             return [Wait(self.step.segment, self.children)]
+        self._to_judge = dict(judged)
         try:
             self._prompt = self.task.prompt(self.step)
             if self._prompt is None:
@@ -147,8 +168,9 @@ class Chain:
 
     def receive(self, sample: Sample) -> list[Wish]:
         """A sample has come in (and is in the journal). One that is not wanted changes nothing (R2)."""
-        draw = sample.seat.draw
-        if draw not in self.ballot.wanted:
+        if self._judging:
+            return self._ruled(self._judging.receive(sample))
+        if sample.seat.draw not in self.ballot.wanted:
             return []
         try:
             self._count(sample)
@@ -171,8 +193,8 @@ class Chain:
     # -- the algorithms ----------------------------------------------------------------------------
 
     def _proceed(self) -> list[Wish]:
-        if self.task.judges and not self._classed():
-            return []
+        if self.task.judges and (first := self._class()) is not None:
+            return first
         verdict = self._verdict()
         if isinstance(verdict, Decided):
             return self._commit(verdict.key)
@@ -194,19 +216,54 @@ class Chain:
         where = (self.step.segment, self.step.index, self.state)
         prompt = self._prompt
         by: By | None = "proposal" if prompt and prompt.proposal else None
-        decision = Decision(*where, answer, self.ballot.tally(), by, len(children))
+        rulings = tuple(self._rulings.values())
+        decision = Decision(*where, answer, self.ballot.tally(), by, len(children), rulings)
         self._go_to(after, children)
         return [Commit(decision, prompt), *self.start()]
 
-    def _classed(self) -> bool:
-        """Put the votes into classes, once no draw is missing that might come before one of them."""
+    def _class(self) -> list[Wish] | None:
+        """Put the votes into classes, once no draw is missing that might come before one of them.
+
+        None when that is done, else what is wished first.
+        """
         if self.ballot.wanted:
-            return False
-        self.ballot.merge(classes.of(self.ballot.keys(), self._same))
-        return True
+            return []
+        try:
+            self.ballot.merge(classes.of(self.ballot.keys(), self._same))
+        except classes.UnjudgedError as pair:
+            return self._judge(pair.first, pair.key)
+        return None
 
     def _same(self, first: str, key: str) -> bool:
-        return self.task.same(self.step, self.ballot.answers[first], self.ballot.answers[key])
+        ruling = self._rulings.get((first, key))
+        if ruling is not None:
+            return ruling.same
+        same = self.task.same(self.step, self.ballot.answers[first], self.ballot.answers[key])
+        if same is None:
+            raise classes.UnjudgedError(first, key)
+        return same
+
+    def _judge(self, first: str, key: str) -> list[Wish]:
+        """Vote on whether two answers are the same, by a chain of one step."""
+        self._pair = (first, key)
+        answers, segment = self.ballot.answers, self.step.segment
+        task = Comparison(self.task, self.step, answers[first], answers[key])
+        state = {"of": self.state, "first": first, "key": key}
+        judging = self._judging = Chain(task, self.panel, Segment(segment, state), self.step.index)
+        return self._ruled(judging.resume(self._to_judge.get(judging.state, ())))
+
+    def _ruled(self, wishes: list[Wish]) -> list[Wish]:
+        """What a comparison's chain wishes; when it has decided, the head goes on."""
+        match wishes:
+            case [Commit(ruled), *_] if self._judging:
+                asked = self._pair
+                self._rulings[asked] = Ruling(*asked, ruled.answer, ruled.state, ruled.tally)
+                self._judging = None
+                return self._proceed()
+            case [Park(parked)]:
+                self._judging = None
+                return [self._park(f"whether two answers are the same: {parked.reason}")]
+        return wishes
 
     def _lost(self, samples: Sequence[Sample]) -> list[Wish]:
         """Draws that a crash has lost before others that came in: classes need them first."""
@@ -256,7 +313,7 @@ class Chain:
         self.panel = self._own
         self.ballot = Ballot(self.panel.max_samples)
         self._prompt = None
-        self._read = {}
+        self._read, self._rulings, self._to_judge = {}, {}, {}
 
     def _draws(self, fresh: tuple[int, ...]) -> list[Wish]:
         assert self._prompt is not None

@@ -9,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 
+class UnjudgedError(Exception):
+    """Raised by `same` for two keys (first, key) of which it is not known yet; `of` lets it through."""
+
+    def __init__(self, first: str, key: str) -> None:
+        super().__init__(first, key)
+        self.first, self.key = first, key
+
+
 def of(keys: Iterable[str], same: Callable[[str, str], bool]) -> dict[str, str]:
     """Key to the key of its class: the first of `keys`, in their order, that it is the same as.
 

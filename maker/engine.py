@@ -194,7 +194,7 @@ class Drive:
 
     def _write_sample(self, sample: Sample) -> None:
         step = self.chain.step
-        record = records.from_sample(step.segment, step.index, self.chain.state, sample)
+        record = records.from_sample(step.segment, step.index, self.chain.asked, sample)
         self.engine.write_sample(record)
         self.samples.append(record)
         if self.engine.allowance:

@@ -83,7 +83,8 @@ async def _ask(retraced: Retraced, task: Task, panel: Panel, models: Mapping[str
 
 
 def _alike(step: Step, task: Task, recorded: Record | None, found: Record) -> bool:
-    return recorded is not None and task.same(step, recorded["answer"], found["answer"])
+    """As far as the task says so itself: a judge is not asked."""
+    return recorded is not None and task.same(step, recorded["answer"], found["answer"]) is True
 
 
 def _winner(record: Record | None) -> str | None:

@@ -152,6 +152,19 @@ By: TypeAlias = Literal["person", "proposal"]
 
 
 @dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a judge's votes say of two answers of a step."""
+
+    first: str
+    """Key of the answer that was drawn first; its class is the older one."""
+    key: str
+    same: bool
+    state: str
+    """Digest of the comparison, which its samples carry in place of the step's."""
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The winner of a step with its tally: committed once, in order."""
 
@@ -165,6 +178,8 @@ class Decision:
     """None where the votes decided."""
     children: int = 0
     """How many segments it forks into."""
+    rulings: tuple[Ruling, ...] = ()
+    """On answers that a judge compared, in that order."""
 
 
 @dataclass(frozen=True, slots=True)

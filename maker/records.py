@@ -22,7 +22,21 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maker.errors import JournalDamagedError
-from maker.nouns import By, Decision, Flags, Json, Parked, Prompt, Sample, Seat, Segment, Step, Tally, Votes
+from maker.nouns import (
+    By,
+    Decision,
+    Flags,
+    Json,
+    Parked,
+    Prompt,
+    Ruling,
+    Sample,
+    Seat,
+    Segment,
+    Step,
+    Tally,
+    Votes,
+)
 
 FORMAT = 1
 """Version of the journal's format; a reader refuses a newer one."""
@@ -80,6 +94,17 @@ class FlagsLine(_Line):
     draws: list[int]
 
 
+class RulingLine(_Line):
+    """What a judge's votes said of two answers; `state` is that of its samples."""
+
+    first: str
+    key: str
+    same: bool
+    state: str
+    votes: list[VotesLine]
+    flags: list[FlagsLine]
+
+
 class DecisionLine(_Line):
     """The fields of a `decision` line; the winner's votes come first."""
 
@@ -92,6 +117,7 @@ class DecisionLine(_Line):
     flags: list[FlagsLine]
     by: By | None = None
     children: int = 0
+    rulings: list[RulingLine] = []
 
 
 def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
@@ -128,7 +154,13 @@ def from_decision(decision: Decision) -> Record:
         **_from_tally(decision.tally),
         **({} if decision.by is None else {"by": decision.by}),
         **({"children": decision.children} if decision.children else {}),
+        **({"rulings": [_from_ruling(each) for each in decision.rulings]} if decision.rulings else {}),
     }
+
+
+def _from_ruling(ruling: Ruling) -> dict[str, Json]:
+    said = {"first": ruling.first, "key": ruling.key, "same": ruling.same, "state": ruling.state}
+    return {**said, **_from_tally(ruling.tally)}
 
 
 def from_parked(parked: Parked) -> Record:
@@ -191,10 +223,24 @@ def to_sample(record: Record) -> SampleRecord:
     return SampleRecord(line.segment, line.step, line.state, sample)
 
 
+def of_step(found: Iterable[Record], index: int, state: str) -> tuple[list[Sample], dict[str, list[Sample]]]:
+    """(samples of a step, those of its comparisons by their state), in their order."""
+    own: list[Sample] = []
+    others: dict[str, list[Sample]] = {}
+    for each in map(to_sample, found):
+        if each.index == index:
+            (own if each.state == state else others.setdefault(each.state, [])).append(each.sample)
+    return own, others
+
+
 def to_decision(record: Record) -> Decision:
     line = _checked(DecisionLine, record)
     tally = to_tally(record)
-    return Decision(line.segment, line.step, line.state, line.answer, tally, line.by, line.children)
+    rulings = tuple(
+        Ruling(each["first"], each["key"], each["same"], each["state"], to_tally(each))
+        for each in record.get("rulings", ())
+    )
+    return Decision(line.segment, line.step, line.state, line.answer, tally, line.by, line.children, rulings)
 
 
 def to_tally(record: Record) -> Tally:

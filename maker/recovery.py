@@ -14,7 +14,7 @@ from maker.amendment import Amendment
 from maker.chain import Chain, Finish, Park, Wish
 from maker.journal import Lane
 from maker.ledger import Ledger
-from maker.nouns import Json, Parked, Sample, Segment, Step
+from maker.nouns import Json, Parked, Segment, Step
 from maker.panel import Panel
 from maker.records import Record
 from maker.task import Task, children
@@ -148,11 +148,6 @@ class Resumed:
 def _resumed(segment: _Open, amended: Callable[[Amendment], Panel]) -> Resumed:
     if segment.amendment:
         segment.chain.amend(amended(segment.amendment))
-    wishes = segment.chain.resume(_samples(segment))
+    head = segment.chain
+    wishes = head.resume(*records.of_step(segment.samples, head.step.index, head.state))
     return Resumed(segment.chain, wishes, segment.samples, segment.park, segment.amendment)
-
-
-def _samples(segment: _Open) -> list[Sample]:
-    head = (segment.chain.step.index, segment.chain.state)
-    read = (records.to_sample(record) for record in segment.samples)
-    return [each.sample for each in read if (each.index, each.state) == head]

@@ -17,7 +17,7 @@ from maker.chapters import EVERY_STEP, Chapter, Selection
 from maker.errors import JournalDamagedError, inert
 from maker.nouns import Decision, Prompt, Segment, Step
 from maker.panel import Panel
-from maker.records import Record, to_sample
+from maker.records import Record, of_step
 from maker.run_directory import RunDirectory
 from maker.task import Task
 
@@ -107,8 +107,7 @@ def decide(
     if retraced.amendment is not None:
         panel = amended(retraced.amendment)
     chain = Chain(OneStep(task, step.index), panel, Segment(step.segment, step.state), step.index)
-    drawn = map(to_sample, retraced.samples)
-    for wish in chain.resume([each.sample for each in drawn if each.state == chain.state]):
+    for wish in chain.resume(*of_step(retraced.samples, step.index, chain.state)):
         match wish:
             case Commit(decision):
                 return decision

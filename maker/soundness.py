@@ -17,6 +17,7 @@ from maker import canonical, chapters, chunks, history, records
 from maker.chapters import Chapter
 from maker.errors import JournalDamagedError, inert
 from maker.ledger import Ledger
+from maker.nouns import Decision
 from maker.records import Record
 from maker.run_directory import RunDirectory
 
@@ -101,8 +102,8 @@ class _Head:
     """The first step of a segment that is not decided."""
 
     index: int = 0
-    draws: dict[int, str] = field(default_factory=dict)
-    """Draw to the state it was drawn for."""
+    draws: dict[tuple[str, int], None] = field(default_factory=dict)
+    """(state, draw) of its samples, in their order; those of a comparison have a state of their own."""
 
 
 @dataclass(slots=True)
@@ -127,7 +128,10 @@ class _Lane:
         page = self.ledger.page([])
         told = {name: header["before"].get(name) for name in page.before}
         heads = {each["segment"]: each["step"] for each in header["going"]}
-        draws = {each["segment"]: [sample["draw"] for sample in each["samples"]] for each in header["going"]}
+        draws = {
+            each["segment"]: [(sample["state"], sample["draw"]) for sample in each["samples"]]
+            for each in header["going"]
+        }
         for what, said, held in (
             ("totals", header["totals"], page.totals),
             ("counts of the chunk before it", told, page.before),
@@ -142,14 +146,9 @@ class _Lane:
             case {"kind": "sample"}:
                 drawn = records.to_sample(record)
                 head = self._head(drawn.segment, drawn.index, "a sample")
-                head.draws[drawn.sample.seat.draw] = drawn.state
+                head.draws[drawn.state, drawn.sample.seat.draw] = None
             case {"kind": "decision"}:
-                decision = records.to_decision(record)
-                head = self._head(decision.segment, decision.index, "a decision")
-                _joins(record, head)
-                self.heads[decision.segment] = _Head(head.index + 1)
-                if decision.children:
-                    self.family.forks[f"{decision.segment}/{decision.index}"] = decision.children
+                self._decided(record, records.to_decision(record))
             case {"event": "open", "segment": name}:
                 if name in self.family.opened:
                     raise _Wrong(f"segment {inert(name)} is opened a second time")
@@ -165,6 +164,15 @@ class _Lane:
             case {"event": "join"}:
                 self._head(record["segment"], record["step"], "a join")
                 self.family.join(record)
+
+    def _decided(self, record: Record, decision: Decision) -> None:
+        head = self._head(decision.segment, decision.index, "a decision")
+        _joins(record, head)
+        for ruling in record.get("rulings", ()):
+            _joins({**record, **ruling}, head)
+        self.heads[decision.segment] = _Head(head.index + 1)
+        if decision.children:
+            self.family.forks[f"{decision.segment}/{decision.index}"] = decision.children
 
     def _head(self, segment: str, index: int, what: str) -> _Head:
         head = self.heads.get(segment)
@@ -182,6 +190,6 @@ def _joins(record: Record, head: _Head) -> None:
         for draw in each["draws"]:
             if draw in seen:
                 raise _Wrong(f"{place} counts draw {draw} twice")
-            if head.draws.get(draw) != record["state"]:
+            if (record["state"], draw) not in head.draws:
                 raise _Wrong(f"{place} counts draw {draw}, which is no sample of it from that state")
             seen.add(draw)

@@ -57,6 +57,7 @@ class Decomposer(Protocol):
 _ALLOWED: dict[str, tuple[type, ...]] = {
     "parse": (RedFlag,),
     "check": (RedFlag,),
+    "ruling": (RedFlag,),
     "stitch": (JoinError,),
     "verify": (JournalDamagedError,),  # raised while it reads the run
 }
@@ -91,6 +92,10 @@ def children(step: Step, states: Iterable[Json]) -> tuple[Segment, ...]:
     return tuple(Segment(f"{place}.{number}", state) for number, state in enumerate(states))
 
 
+def _yes_or_no(step: Step, text: str) -> bool:
+    return answers.yes_or_no(text)
+
+
 def _no_join(step: Step, finals: list[Json]) -> Json:
     raise NotImplementedError("the task has no join(step, finals)")
 
@@ -104,7 +109,9 @@ class Task:
         self._check: Callable[[Step, Json], bool | str] | None = getattr(decomposer, "check", None)
         self._canonical: Callable[[Json], Json] | None = getattr(decomposer, "canonical", None)
         self._join: Callable[[Step, list[Json]], Json] = getattr(decomposer, "join", None) or _no_join
-        self._same: Callable[[Step, Json, Json], bool] | None = getattr(decomposer, "same", None)
+        self._same: Callable[[Step, Json, Json], bool | None] | None = getattr(decomposer, "same", None)
+        self._judge: Callable[[Step, Json, Json], Prompt] | None = getattr(decomposer, "judge", None)
+        self._ruling: Callable[[Step, str], bool] = getattr(decomposer, "ruling", None) or _yes_or_no
         self._parse: Callable[[Step, str], Json] | None = getattr(decomposer, "parse", None)
         typed = getattr(decomposer, "answer", None)
         self._answers = None if typed is None else Answers(typed)
@@ -181,17 +188,32 @@ class Task:
 
     @property
     def judges(self) -> bool:
-        """It says itself which answers are the same."""
-        return self._same is not None
+        """It says itself which answers are the same, or has them judged."""
+        return self._same is not None or self._judge is not None
 
-    def same(self, step: Step, first: Json, answer: Json) -> bool:
-        """Whether an answer votes for what an earlier one said."""
+    def same(self, step: Step, first: Json, answer: Json) -> bool | None:
+        """Whether an answer votes for what an earlier one said; None: a judge must say (`comparison`)."""
         if self._same is None:
-            return False
+            return None if self._judge else False
         pair = (self._value("same", step, first), self._value("same", step, answer))
         verdict = self._call("same", step, self._same, step, *pair)
+        if not isinstance(verdict, bool) and not (verdict is None and self._judge):
+            raise self._wrong("same", step, verdict, "True or False (or None where there is a judge)")
+        return verdict
+
+    def comparison(self, step: Step, first: Json, answer: Json) -> Prompt:
+        """What a judge is asked about two answers."""
+        pair = (self._value("judge", step, first), self._value("judge", step, answer))
+        prompt = self._call("judge", step, self._judge, step, *pair) if self._judge else None
+        if not isinstance(prompt, Prompt) or not _sound(prompt) or prompt.proposal:
+            raise self._wrong("judge", step, prompt, "a Prompt that can be voted on")
+        return prompt
+
+    def ruling(self, step: Step, text: str) -> bool:
+        """Whether a judge's response says that they are the same; raises RedFlag when it says neither."""
+        verdict = self._call("ruling", step, self._ruling, step, text)
         if not isinstance(verdict, bool):
-            raise self._wrong("same", step, verdict, "True or False")
+            raise self._wrong("ruling", step, verdict, "True or False")
         return verdict
 
     def advance(self, step: Step, answer: Json) -> tuple[Step, tuple[Segment, ...]]:

@@ -4,8 +4,8 @@ Each step stands by itself, from its recorded state. Its recorded draws are coun
 other voter decides: earlier than the recorded run it saves samples, later it would have needed more than
 there are; a parked step may have been decided. Nothing is asked or written. With the recorded flags no
 plug-in runs but the voter: votes and flags are taken as recorded. With others the task's plug-in runs too:
-it gives the states, and reads a text that was flagged once and is not any more. What a person decided is
-left out.
+it gives the states, and reads a text that was flagged once and is not any more. Answers that no judge has
+compared count as different. What a person decided is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from maker.chapters import EVERY_STEP, Selection
 from maker.flags import Rule
 from maker.guard import guarded
 from maker.nouns import Json, RedFlag, Sample, Step
-from maker.records import Record, to_sample
+from maker.records import Record, of_step
 from maker.retrace import Retraced, retrace
 from maker.run_directory import RunDirectory
 from maker.steps import in_order
@@ -104,7 +104,8 @@ def _recorded(record: Record) -> dict[int, str | None]:
 def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> list[Read]:
     """The step's draws under other rules, in their order."""
     recorded = _recorded(record)
-    drawn = {each["draw"]: to_sample(each).sample for each in step.samples}
+    samples, _ = of_step(step.samples, step.step.index, record["state"])
+    drawn = {sample.seat.draw: sample for sample in samples}
     read: dict[int, str | None] = {}
     answers: dict[str, Json] = {}
     for draw in sorted(recorded.keys() & drawn.keys()):
@@ -116,7 +117,13 @@ def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> list[Read]
         read[draw] = key
     if not task.judges:
         return list(read.items())
-    of = classes.of(filter(None, read.values()), lambda a, b: task.same(step.step, answers[a], answers[b]))
+    ruled = {(each["first"], each["key"]): each["same"] for each in record.get("rulings", ())}
+
+    def same(first: str, key: str) -> bool:
+        said = task.same(step.step, answers[first], answers[key])
+        return ruled.get((first, key), False) if said is None else said
+
+    of = classes.of(filter(None, read.values()), same)
     return [(draw, key and of[key]) for draw, key in read.items()]
 
 

@@ -63,12 +63,23 @@ def _fates(found: list[Record]) -> list[dict[str, Json]]:
     amends = [record for record in found if record.get("event") == "amend"]
     verdicts = [record for record in found if record["kind"] == "decision" or record.get("event") == "park"]
     last = verdicts[-1] if verdicts else {"votes": [], "flags": []}
-    fate = {draw: f"vote {votes['key']}" for votes in last["votes"] for draw in votes["draws"]}
-    fate |= {draw: f"flag {flags['reason']}" for flags in last["flags"] for draw in flags["draws"]}
+    fate = _fate(last, "vote")
+    for ruling in last.get("rulings", ()):
+        fate |= _fate(ruling, "ruling")
     samples = [record for record in found if record["kind"] == "sample"]
     open_or_late = "surplus" if verdicts else "open"
-    fated = [{**sample, "became": fate.get(sample["draw"], open_or_late)} for sample in samples]
+    fated = [
+        {**sample, "became": fate.get((sample["state"], sample["draw"]), open_or_late)} for sample in samples
+    ]
     return [*fated, *amends, *verdicts[-1:]]
+
+
+def _fate(tally: Record, what: str) -> dict[tuple[str, int], str]:
+    """What became of each (state, draw) that counted."""
+    state = tally.get("state", "")
+    votes = {(state, n): f"{what} {each['key']}" for each in tally["votes"] for n in each["draws"]}
+    flags = {(state, n): f"flag {each['reason']}" for each in tally["flags"] for n in each["draws"]}
+    return votes | flags
 
 
 def _rendered(run: Path, name: str, index: int) -> list[Record]:
