@@ -127,6 +127,7 @@ def test_many_parked_rows_do_not_turn_a_page_at_every_sample(
     from maker import chunks, journal
 
     monkeypatch.setattr(journal, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(journal, "LONG_HEADER", 10_000)
     poisoned(tmp_path, count=200, poison=100)
     directory = RunDirectory(tmp_path / "run")
     assert all(len(chunks.of(directory.lane(lane))) < 20 for lane in directory.lanes())
