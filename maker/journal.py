@@ -33,8 +33,9 @@ Durability: TypeAlias = Literal["group", "step"]
 """When records are synced: by whoever calls `sync`, now and then; or also with every decision."""
 
 CHUNK_BYTES = 4 << 20
-"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples. Many
-parked segments make a header as large; a chunk then grows to twice its header."""
+"""An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples."""
+LONG_HEADER = CHUNK_BYTES // 2
+"""A header of so many bytes (it holds the samples of many parked steps) is followed by as many, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Lane:
 
     @property
     def full(self) -> bool:
-        return self._size >= max(CHUNK_BYTES, 2 * self._head)
+        return self._size >= (CHUNK_BYTES if self._head < LONG_HEADER else 2 * self._head)
 
     def last(self) -> tuple[Record | None, Iterator[Record]]:
         """The newest header and the records after it: what a resume reads."""

@@ -48,7 +48,7 @@ def test_each_row_is_asked_about_and_the_answers_come_in_their_order(maker: Make
     lines = ["text,label"]
     lines += [f'"row {i}, {"bad" if i % 3 else "good"}",{"bad" if i % 3 else "good"}' for i in range(40)]
     (maker.folder / "in.csv").write_text("\r\n".join(lines))
-    words = ("-T", "input=in.csv", "-T", "prompt=Good or bad? {text}", "-T", "choices=good,bad")
+    words = ("--input", "in.csv", "-T", "prompt=Good or bad? {text}", "-T", "choices=good,bad")
     more = ("-T", "expected=label", "--model", MODEL_SPEC, "--run-dir", "r", "--json")
     ended = maker("run", "rows", *words, *more)
     assert ended.code == 0, ended.err
@@ -127,6 +127,7 @@ def test_many_parked_rows_do_not_turn_a_page_at_every_sample(
     from maker import chunks, journal
 
     monkeypatch.setattr(journal, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(journal, "LONG_HEADER", 10_000)
     poisoned(tmp_path, count=200, poison=100)
     directory = RunDirectory(tmp_path / "run")
     assert all(len(chunks.of(directory.lane(lane))) < 20 for lane in directory.lanes())
