@@ -25,12 +25,18 @@ T = TypeVar("T")
 class Decomposer(Protocol):
     """What a task must bring.
 
-    Optional, found by name: `check(step, answer) -> bool | str` (False or a reason flags the sample),
-    `canonical(answer)` (the value whose canonical JSON decides equality), `same(step, first, answer) -> bool`
-    (whether an answer votes for what an earlier one said, where equality will not do), `verify(decided) ->
-    bool | str` (judges a finished run: an iterable of (segment id, step index, answer) in segment and index
-    order), `join(step, finals) -> state` (needed where `advance` returns a Fork; see `nouns.py`),
-    `truth(step) -> str` and `mistake(step, rank) -> str` (texts for simulated models).
+    Optional, found by name:
+
+        check(step, answer) -> bool | str         False or a reason flags the sample
+        canonical(answer) -> value                its canonical JSON decides equality
+        same(step, first, answer) -> bool         whether an answer votes for what an earlier one said, where
+                                                  equality will not do; None leaves it to the judge
+        judge(step, first, answer) -> Prompt      has models vote on that
+        ruling(step, text) -> bool                reads a judge's response; yes or no, if there is none
+        join(step, finals) -> state               needed where `advance` returns a Fork (see `nouns.py`)
+        verify(decided) -> bool | str             judges a finished run: an iterable of (segment id, step
+                                                  index, answer) in segment and index order
+        truth(step), mistake(step, rank) -> str   texts for simulated models
 
     `answer`, a pydantic model: answers are its instances wherever a method is given one, `parse` may be left
     out (see `answers.py`), and prompts carry its JSON schema.
