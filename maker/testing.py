@@ -43,13 +43,13 @@ class DecomposerSuite:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def subject(cls) -> Subject:
+    def _subject(cls) -> Subject:
         teller = by_model(cls.model, {})
         return Subject(plugins.spec_of(cls.task), cls.parameters, teller, cls.steps)
 
     @pytest.mark.parametrize("check", decomposers.CHECKS)
-    def test_a_decomposer_keeps_its_contract(self, subject: Subject, check: str) -> None:
-        _assert(run(check, lambda: decomposers.CHECKS[check](subject)))
+    def test_a_decomposer_keeps_its_contract(self, _subject: Subject, check: str) -> None:
+        _assert(run(check, lambda: decomposers.CHECKS[check](_subject)))
 
 
 class VoterSuite:

@@ -172,6 +172,12 @@ class Keyed(Count):
         return {"n": answer, "seen": {answer: True}}
 
 
+class Chatty(Count):
+    def prompt(self, step: Step) -> Prompt | None:
+        print("asking")
+        return super().prompt(step)
+
+
 class Hoarding(Count):
     def advance(self, step: Step, answer: Any) -> Any:
         return {"n": answer, "all": [*step.state.get("all", []), answer]}
@@ -490,6 +496,9 @@ def test_the_command_prints_a_line_a_check_and_ends_as_they_say(maker: Maker) ->
     assert ended.code == 0, ended.err
     assert [event["check"] for event in ended.events] == list(decomposers.CHECKS)
     assert {event["verdict"] for event in ended.events} == {"ok"}
+    ended = maker("check", f"{__file__}:Chatty", "--json")
+    assert ended.code == 0
+    assert len(ended.events) == len(decomposers.CHECKS)
     ended = maker("check", f"{__file__}:Trusting")
     assert ended.code == 1
     assert len(ended.out.splitlines()) == len(decomposers.CHECKS)

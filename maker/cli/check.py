@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from maker.cli.run import AsJson, BaseUrl, parameters
+from maker.cli.run import AsJson, BaseUrl, own_stdout, parameters
 
 
 def check(
@@ -33,9 +33,10 @@ def check(
     options = {} if base_url is None else {"base_url": base_url}
     given = parameters(parameter or [])
     sound = True
-    for finding in findings(Subject(task, given, by_model(model, options), steps, seed)):
-        sound &= finding.verdict != "fail"
-        verdict = "FAIL" if finding.verdict == "fail" else finding.verdict
-        line = json.dumps(finding.to_json()) if as_json else f"{verdict:4}  {finding.check:8}  {finding}"
-        print(line, flush=True)
+    with own_stdout() as out:
+        for finding in findings(Subject(task, given, by_model(model, options), steps, seed)):
+            sound &= finding.verdict != "fail"
+            verdict = "FAIL" if finding.verdict == "fail" else finding.verdict
+            line = json.dumps(finding.to_json()) if as_json else f"{verdict:4}  {finding.check:8}  {finding}"
+            print(line, file=out, flush=True)
     sys.exit(0 if sound else 1)

@@ -168,14 +168,14 @@ def resume(
 
 def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:
     """Run, shown while it goes, and exit as its status says."""
-    with _stdout() as out, Shown(as_json, out) as shown:
+    with own_stdout() as out, Shown(as_json, out) as shown:
         result = call(on_launch=shown.launch, on_progress=shown.progress)
         shown.result(result)
     sys.exit(result.exit_code)
 
 
 @contextmanager
-def _stdout() -> Iterator[TextIO]:
+def own_stdout() -> Iterator[TextIO]:
     """The real stdout; whatever else writes there meanwhile (Ray does) goes to stderr."""
     sys.stdout.flush()
     kept = os.dup(1)

@@ -49,20 +49,22 @@ class Told:
 
 def told(spec: str, parameters: Mapping[str, object], spoken: Sequence[walk.Spoken], seed: int) -> Told:
     """Ask another process what it makes of the same steps, and of hostile texts."""
-    request = json.dumps(
-        {
-            "path": sys.path,
-            "spec": spec,
-            "parameters": dict(parameters),
-            "spoken": [[step.segment, step.index, step.state, texts] for step, texts in spoken],
-            "limit": LIMIT,
-            "seed": seed,
-        }
-    )
+    request = {
+        "path": sys.path,
+        "spec": spec,
+        "parameters": dict(parameters),
+        "spoken": [[step.segment, step.index, step.state, texts] for step, texts in spoken],
+        "limit": LIMIT,
+        "seed": seed,
+    }
+    try:
+        asked = json.dumps(request)
+    except TypeError as error:
+        raise UsageError(f"parameters must be JSON, as a manifest holds them: {error}") from error
     hashes = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     child = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=request,
+        input=asked,
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONHASHSEED": hashes},
@@ -146,8 +148,9 @@ def _read(task: Task, step: Step, text: str) -> tuple[str, str] | None:
     except MakerError as error:
         return "parse", str(error)
     try:
-        after = task.advance(walk.fresh(step), answer)
-        task.prompt(Step(step.segment, step.index + 1, after))
+        after, children = task.advance(walk.fresh(step), answer)
+        if not children:
+            task.prompt(after)
     except MakerError as error:
         return "advance", str(error)
     return None

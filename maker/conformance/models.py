@@ -43,7 +43,8 @@ def named(asked: Asked) -> Finding:
     """It has a name and two temperatures, the same from each instance."""
     one: Any = asked.make()
     two: Any = asked.make()
-    name, heats = getattr(one, "name", None), tuple(getattr(one, "temperatures", ()))
+    name = getattr(one, "name", None)
+    heats: tuple[Any, ...] = tuple(getattr(one, "temperatures", ()))
     if not isinstance(name, str) or not name:
         return fail(f"its name is {name!r}", "a text", 'name = "mine"')
     if len(heats) != 2 or not all(heat is None or isinstance(heat, int | float) for heat in heats):

@@ -5,7 +5,7 @@ Invariant: they run what they are given and change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from maker import canonical
@@ -13,7 +13,7 @@ from maker.conformance import elsewhere
 from maker.conformance.finding import Finding, fail, ok, skip, warn
 from maker.conformance.subject import Subject
 from maker.conformance.walk import fresh, retold
-from maker.nouns import Json, RedFlag, Step
+from maker.nouns import RedFlag, Step
 from maker.task import Task
 
 LONG_PROMPT = 20_000
@@ -94,17 +94,13 @@ def untouched(subject: Subject) -> Finding:
 
 
 def plain(subject: Subject) -> Finding:
-    """States are what the journal gives back: JSON with text keys."""
-    for visit in subject.walked.visits:
-        if not visit.read:
-            continue
-        made = subject.task.decomposer.advance(fresh(visit.step), canonical.plain(visit.answer))
-        if odd := _odd_key(made):
-            return fail(
-                f"after step {at(visit.step)} the state has the key {odd}",
-                "texts as keys: the journal gives every key back as a text",
-                "use str keys, or a list of pairs",
-            )
+    """States and answers are what the journal gives back: JSON with text keys."""
+    if subject.walked.visits and subject.task.odd:
+        return fail(
+            subject.task.odd[0],
+            "texts as keys: the journal gives every key back as a text",
+            "use str keys, or a list of pairs",
+        )
     return ok("states and answers come back from JSON as they went")
 
 
@@ -114,7 +110,10 @@ def growth(subject: Subject) -> Finding:
     name = max(source.visits, key=lambda visit: visit.step.index).step.segment
     sizes = [len(canonical.key(v.step.state)) for v in source.visits if v.step.segment == name]
     if len(sizes) < 8:
-        return skip(f"{len(sizes)} steps are too few to see a state grow", "walk more of them: --steps")
+        return skip(
+            f"{len(sizes)} steps are too few to see a state grow",
+            "walk more of them (--steps), or a larger task (-T)",
+        )
     first, middle, last = sizes[0], sizes[len(sizes) // 2], sizes[-1]
     per_step = (last - first) / len(sizes)
     if per_step >= 1 and (last - middle) * 2 >= middle - first:
@@ -184,7 +183,7 @@ def mistakes(subject: Subject) -> Finding:
         if wrong == truth:
             return fail(f"at step {at(step)} mistake says the same as truth", "another answer", _MISTAKE)
     if flagged == len(steps):
-        return warn("every mistake is flagged", "wrong answers that can be voted for", _MISTAKE)
+        return ok("every mistake is flagged: none can be voted for")
     return ok(
         f"another answer than the truth at {len(steps) - flagged:,} of {len(steps):,} steps, else flagged"
     )
@@ -196,14 +195,6 @@ def _read(task: Task, texts: tuple[str, ...], step: Step) -> None:
             task.read(step, text)
         except RedFlag:
             continue
-
-
-def _odd_key(value: Json) -> str | None:
-    """A key that is no text, somewhere in a value."""
-    if isinstance(value, Mapping):
-        odd = next((repr(key) for key in value if not isinstance(key, str)), None)
-        return odd or next(filter(None, map(_odd_key, value.values())), None)
-    return next(filter(None, map(_odd_key, value)), None) if isinstance(value, list | tuple) else None
 
 
 def at(step: Step) -> str:

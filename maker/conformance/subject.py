@@ -14,15 +14,36 @@ from maker import plugins
 from maker.conformance import elsewhere
 from maker.conformance.elsewhere import Told
 from maker.conformance.walk import Spoken, Tell, Walk, walk
-from maker.guard import guarded
-from maker.nouns import Step
-from maker.task import Task
+from maker.guard import at, guarded
+from maker.nouns import Json, Step
+from maker.task import Decomposer, Task
 
 SEGMENTS = 3
 """How many segments are walked step by step."""
 
 WHOLE = 3000
 """Steps of a task, at most, that is walked to its end."""
+
+
+class Watched(Task):
+    """Notes what a journal would not give back as it was."""
+
+    def __init__(self, decomposer: Decomposer, name: str) -> None:
+        super().__init__(decomposer, name)
+        self.odd: list[str] = []
+
+    def _json(self, what: str, step: Step | None, value: Json) -> Json:
+        if key := _odd_key(value):
+            self.odd.append(f"{what}{at(step)} gives something with the key {key}")
+        return super()._json(what, step, value)
+
+
+def _odd_key(value: Json) -> str | None:
+    """A key that is no text, somewhere in a value."""
+    if isinstance(value, Mapping):
+        odd = next((repr(key) for key in value if not isinstance(key, str)), None)
+        return odd or next(filter(None, map(_odd_key, value.values())), None)
+    return next(filter(None, map(_odd_key, value)), None) if isinstance(value, list | tuple) else None
 
 
 @dataclass
@@ -38,8 +59,8 @@ class Subject:
     """Of the hostile texts."""
 
     @cached_property
-    def task(self) -> Task:
-        return Task(self._plugin.make(self.parameters), self._plugin.spec)
+    def task(self) -> Watched:
+        return Watched(self._plugin.make(self.parameters), self._plugin.spec)
 
     @cached_property
     def _plugin(self) -> plugins.Plugin:

@@ -43,7 +43,7 @@ class Walk:
     """Whether every segment was walked to its end."""
 
     def decided(self) -> list[tuple[str, int, Json]]:
-        """As a task's `verify` is given it."""
+        """As a task's `verify` is given it: segments by id, steps by index."""
         return [(visit.step.segment, visit.step.index, visit.answer) for visit in self.visits]
 
 
@@ -56,28 +56,31 @@ def walk(task: Task, segments: Iterable[Segment], tell: Tell, most: int, total: 
     done = Walk()
     for segment in segments:
         room = most if total is None else min(most, total - len(done.visits))
-        done.whole &= _segment(task, Step(segment.id, 0, segment.state), tell, room, done)
-        if total is not None and not done.whole:
+        final = _segment(task, Step(segment.id, 0, segment.state), tell, len(done.visits) + room, done)
+        if final is not None:
+            done.finals[segment.id] = final.state
+        elif total is not None:
             break
+    done.visits.sort(key=lambda visit: (visit.step.segment, visit.step.index))
     return done
 
 
-def _segment(task: Task, step: Step, tell: Tell, most: int, done: Walk) -> bool:
-    """Whether it was walked to its end."""
-    for _ in range(most):
-        prompt = task.prompt(fresh(step))
-        if prompt is None:
-            break
-        visit = _visit(task, step, tell(fresh(step), prompt))
-        done.visits.append(visit)
-        if not visit.read:
-            return False
-        after = task.advance(fresh(step), visit.answer)
-        step = Step(step.segment, step.index + 1, after)
-    if task.prompt(fresh(step)) is not None:
-        return False
-    done.finals[step.segment] = step.state
-    return True
+def _segment(task: Task, step: Step, tell: Tell, end: int, done: Walk) -> Step | None:
+    """The last step of a segment and, before it, of its children; None where `end` visits came first."""
+    while (prompt := task.prompt(fresh(step))) is not None:
+        visit = _visit(task, step, tell(fresh(step), prompt)) if len(done.visits) < end else None
+        if visit:
+            done.visits.append(visit)
+        if visit is None or not visit.read:
+            done.whole = False
+            return None
+        step, children = task.advance(fresh(step), visit.answer)
+        if children:
+            ends = [_segment(task, Step(each.id, 0, each.state), tell, end, done) for each in children]
+            if None in ends:
+                return None
+            step = task.join(fresh(step), [last.state for last in ends if last])
+    return step
 
 
 def _visit(task: Task, step: Step, texts: tuple[str, ...]) -> Visit:
@@ -105,4 +108,5 @@ def _reading(task: Task, step: Step, text: str) -> Mapping[str, Json]:
         key, answer = task.read(fresh(step), text)
     except RedFlag as flag:
         return {"flag": flag.reason}
-    return {"key": key, "advance": canonical.key(task.advance(fresh(step), answer))}
+    after, children = task.advance(fresh(step), answer)
+    return {"key": key, "advance": canonical.key([after.state, *(child.state for child in children)])}
