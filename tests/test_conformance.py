@@ -20,6 +20,7 @@ from maker.conformance.subject import Subject
 from maker.conformance.telling import by_model
 from maker.decomposers.hanoi import Hanoi
 from maker.model import Model, Request
+from maker.nouns import Fork
 from maker.plugins import spec_of
 from maker.testing import DecomposerSuite, ModelSuite, VoterSuite
 from maker.voter import Decided, Voter, Want
@@ -248,6 +249,29 @@ class Torn(Count):
         raise JoinError("they do not fit")
 
 
+class Sprouting(Count):
+    """Each number forks into two chains of one step, whose greater end counts."""
+
+    def prompt(self, step: Step) -> Prompt | None:
+        length = 1 if "/" in step.segment else self.to
+        return super().prompt(Step(step.segment, self.to * (step.index == length), step.state))
+
+    def advance(self, step: Step, answer: Any) -> Any:
+        if "/" in step.segment:
+            return {"n": answer}
+        return Fork([{"n": answer - 1}, {"n": answer - 2}], {"n": None})
+
+    def join(self, step: Step, finals: list[Any]) -> Any:
+        return {"n": max(final["n"] for final in finals)}
+
+    def verify(self, decided: Iterable[tuple[str, int, Any]]) -> bool | str:
+        return super().verify(each for each in decided if "/" not in each[0])
+
+    def __init__(self, to: int = 12) -> None:
+        super().__init__(to)
+        self.steps = 3 * 2 * to
+
+
 class Silent(Count):
     def prompt(self, step: Step) -> Prompt | None:
         return None
@@ -265,6 +289,13 @@ def test_a_decomposer_without_fault_passes_every_check() -> None:
     findings = found(Count)
     assert list(findings) == list(decomposers.CHECKS)
     assert {finding.verdict for finding in findings.values()} == {"ok"}, findings
+
+
+def test_a_task_that_forks_is_walked_through_its_children() -> None:
+    findings = found(Sprouting, steps=9)
+    assert {finding.verdict for finding in findings.values()} == {"ok"}, findings
+    assert findings["walk"].seen.startswith("18 steps of")
+    assert findings["steps"].seen.startswith("72 steps")
 
 
 @pytest.mark.parametrize(

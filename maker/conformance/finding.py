@@ -42,7 +42,7 @@ def skip(why: str, todo: str = "") -> Finding:
     return Finding("", "skip", why, todo=todo)
 
 
-def warn(seen: str, expected: str, todo: str) -> Finding:
+def warn(seen: str, expected: str, todo: str = "") -> Finding:
     return Finding("", "warn", seen, expected, todo)
 
 

@@ -40,7 +40,7 @@ def walks(subject: Subject) -> Finding:
         )
     if stuck:
         return warn(
-            f"only the first step of {len(done.visits)} segments, without an answer",
+            f"only the first step of {len(done.visits):,} segment(s), without an answer",
             "answers to walk on with",
             "give the task truth(step) and mistake(step, rank), or a --model",
         )
