@@ -32,6 +32,9 @@ PAGES = [
 SHOWN = ("", "toml", "sql")
 """Languages of blocks that are to be read only."""
 
+METHOD = "from __future__ import annotations\n"
+"""Before a method that is shown alone, so that it is a function by itself."""
+
 FENCE = re.compile(r"^( *)```(.*)$")
 
 
@@ -85,7 +88,9 @@ def script(page: Path, folder: Path, endpoint: str) -> str:
         elif block.language == "python":
             named = re.match(r"# (\w+\.py)\n", block.text)
             source = folder / f"block_{number}"
-            source.write_text(textwrap.dedent(block.text), "utf-8")  # a method alone is a function
+            source.write_text(
+                f"{METHOD}{textwrap.dedent(block.text)}" if block.text[0] == " " else block.text, "utf-8"
+            )
             name = named[1] if named else f"block_{number}.py"
             lines.append(f"cp {source} {name}\n{sys.executable} {name}")
         else:
