@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The demo's temperature and seed: a single vote a step fails there, a lead of 4 succeeds.
 DEMO = hanoi -T disks=10 --model embedded:temperature=2.0 --seed 3
 
-.PHONY: help demo demo-k1 test test-slow simulate lint check bench lock wheel clean
+.PHONY: help demo demo-k1 test test-slow simulate lint check docs bench lock wheel clean
 
 help:
 	@echo "make demo       1,023 dependent steps by the embedded model on Ray, voted and verified"
@@ -16,6 +16,7 @@ help:
 	@echo "make test       all tests but the slow ones;  make test-slow  those"
 	@echo "make simulate   SEEDS=10000 simulated runs in which everything goes wrong, and the planted bugs"
 	@echo "make lint       ruff, mypy, pyright, import contracts;  make check  lint and test"
+	@echo "make docs       the reference from the docstrings"
 	@echo "make bench      the benchmarks;  make lock  compile the lock files anew"
 
 demo: .venv/run
@@ -43,6 +44,10 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 
 check: lint test
+
+docs: .venv/dev
+	$(BIN)/python docs/reference.py > docs/reference.md.new
+	mv docs/reference.md.new docs/reference.md
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.memory

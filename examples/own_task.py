@@ -8,6 +8,7 @@ A step asks for the next number of the Collatz sequence; the model gets one answ
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 from maker import Message, Prompt, RedFlag, Sample, Segment, Step
@@ -30,7 +31,7 @@ class Collatz:
         return Prompt((Message("user", f"{rule} The number is {step.state['number']}. The next is:"),))
 
     def parse(self, step: Step, text: str) -> int:
-        if not text.strip().isdecimal():
+        if not re.fullmatch(r"\s*\d{1,30}\s*", text, re.ASCII):
             raise RedFlag("malformed")
         return int(text)
 

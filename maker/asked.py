@@ -40,7 +40,7 @@ def manifest(
     cast = rule(k, voter) or "ahead_by_k:k=3"
     if max_samples < 1:
         raise UsageError(f"max_samples={max_samples}, expected 1 or more")
-    subject = plugins.find(plugins.DECOMPOSERS, _spec(task))
+    subject = plugins.find(plugins.DECOMPOSERS, plugins.spec_of(task))
     name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     models = [model] if isinstance(model, str | type) else model or [_suggested(subject, params)]
     return Manifest(
@@ -48,7 +48,7 @@ def manifest(
         maker=version("maker"),
         task=_source(subject),
         parameters=subject.typed(params),
-        models=[source(plugins.MODELS, _spec(each)) for each in models],
+        models=[source(plugins.MODELS, plugins.spec_of(each)) for each in models],
         voter=source(plugins.VOTERS, cast),
         red_flags=rules(red_flags),
         seed=seed,
@@ -158,14 +158,3 @@ def check_cap(panel: Panel) -> None:
         raise UsageError(
             f"max_samples={panel.max_samples}, but the voter needs {verdict.votes} votes at least"
         )
-
-
-def _spec(target: str | type) -> str:
-    """How a class is named so that another process finds it."""
-    if isinstance(target, str):
-        return target
-    if target.__module__ == "__main__":
-        import __main__
-
-        return f"{__main__.__file__}:{target.__name__}"
-    return f"{target.__module__}:{target.__qualname__}"

@@ -8,7 +8,6 @@ and no sample that was paid for is dropped while the process lives.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +18,11 @@ from maker import records
 from maker.amendment import Amendment
 from maker.budget import Allowance
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wait, Wish
-from maker.errors import BlockedError, inert
+from maker.errors import BlockedError
+from maker.guard import explained
 from maker.journal import Journal
 from maker.ledger import Ledger
-from maker.model import Model, Request
+from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 
 Ended: TypeAlias = Finish | Park | Wait
@@ -190,7 +190,7 @@ class Drive:
             return self.chain.receive(event)
         if isinstance(event, BlockedError) or not isinstance(event, Exception):
             raise event
-        return self.chain.fail(f"the model raised {type(event).__name__}: {inert(event)}")
+        return self.chain.fail(explained("the model", self.chain.step, event))
 
     def _write_sample(self, sample: Sample) -> None:
         step = self.chain.step
@@ -279,10 +279,5 @@ def _doubtful(tally: Tally) -> bool:
 
 def _check(sample: Sample) -> None:
     """TypeError for a sample that the journal could not hold; models are plug-ins."""
-    texts, counts = (sample.text, sample.finish), (sample.tokens_in, sample.tokens_out)
-    names = (sample.model, sample.system)
-    sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in counts)
-    if not all(name is None or isinstance(name, str) for name in names):
-        raise TypeError("a sample's model and system are texts or None")
-    if not sound or not isinstance(sample.latency, int | float) or not math.isfinite(sample.latency):
-        raise TypeError("a sample needs text, finish, whole token counts and a finite latency")
+    if reason := unsound(sample):
+        raise TypeError(reason)

@@ -7,6 +7,7 @@ Any class with these members is a model; built-ins live in `workers/`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,3 +49,15 @@ class Model(Protocol):
     async def aclose(self) -> None:
         """Let go of connections; the model is not used afterwards."""
         ...
+
+
+def unsound(sample: Sample) -> str | None:
+    """Why the journal could not hold a sample, if it could not."""
+    texts, counts = (sample.text, sample.finish), (sample.tokens_in, sample.tokens_out)
+    names = (sample.model, sample.system)
+    sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in counts)
+    if not all(name is None or isinstance(name, str) for name in names):
+        return "a sample's model and system are texts or None"
+    if not sound or not isinstance(sample.latency, int | float) or not math.isfinite(sample.latency):
+        return "a sample needs text, finish, whole token counts and a finite latency"
+    return None

@@ -128,6 +128,17 @@ def load(place: Place) -> Plugin:
     return Plugin(spec, target, sha256, "" if defined == sha256 else defined, words, named)
 
 
+def spec_of(target: str | type) -> str:
+    """How a class is named so that another process finds it."""
+    if isinstance(target, str):
+        return target
+    if target.__module__ == "__main__":
+        import __main__
+
+        return f"{__main__.__file__}:{target.__name__}"
+    return f"{target.__module__}:{target.__qualname__}"
+
+
 def _sha256(file: Path | None) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
 

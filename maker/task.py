@@ -3,7 +3,7 @@
 A decomposer is a plain class with the methods below; nothing is inherited. `prompt`, `parse`,
 `advance` and `check` must be pure: they run again on resume and replay, in any process.
 Invariant: whatever a plug-in raises leaves here as PluginError (or RedFlag from `parse`), with the
-plug-in's own line, the step and nothing of its text.
+plug-in's own line, the step, its state and nothing of a model's text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from maker import answers, canonical
 from maker.answers import Answers
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
-from maker.guard import at, guarded
+from maker.guard import at, guarded, place
 from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
@@ -277,7 +277,11 @@ class Task:
         return self._call(what, step, canonical.plain, value)
 
     def _call(self, what: str, step: Step | None, method: Callable[..., T], *args: object) -> T:
-        return guarded(what, step, method, *args, allowed=_ALLOWED.get(what, ()))
+        blamed = getattr(self.decomposer, what, None)
+        return guarded(what, step, method, *args, allowed=_ALLOWED.get(what, ()), blamed=blamed)
 
     def _wrong(self, what: str, step: Step | None, value: object, expected: str) -> PluginError:
-        return PluginError(f"{what}{at(step)} returned a {type(value).__name__}, expected {expected}")
+        where = place(getattr(self.decomposer, what))
+        return PluginError(
+            f"{what}{at(step)} ({where}) returned a {type(value).__name__}, expected {expected}"
+        )

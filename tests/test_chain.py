@@ -183,8 +183,10 @@ def test_a_prompt_that_the_journal_could_not_hold_parks_its_step(prompt: Prompt)
 
     [end] = Chain(Task(Odd(1), "odd"), panel(), SEGMENT).start()
     assert isinstance(end, Park)
+    begins = Odd.prompt.__code__.co_firstlineno
     assert end.parked.reason == (
-        "prompt at step s0:0 returned a Prompt, expected one of Messages, texts and a whole number of tokens"
+        f"prompt at step s0:0, state [] ({__file__}:{begins}) returned a Prompt, "
+        "expected one of Messages, texts and a whole number of tokens"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -144,7 +145,10 @@ def test_a_transport_fault_is_counted_and_is_neither_vote_nor_flag(tmp_path: Pat
 def test_a_model_that_raises_parks_the_step_and_a_later_run_takes_it_up_again(tmp_path: Path) -> None:
     ended, _ = run(tmp_path, Scripted(lambda request, seat: ZeroDivisionError("\x1b[2J")))
     assert isinstance(ended, Park)
-    assert ended.parked.reason == r"the model raised ZeroDivisionError: \x1b[2J"
+    begins = Scripted.draw.__code__.co_firstlineno
+    where = re.escape(f"the model raised ZeroDivisionError at step s0:0, state [] ({__file__}:")
+    said = re.fullmatch(where + r"(\d+)\): \\x1b\[2J", ended.parked.reason)
+    assert said and begins < int(said[1]) < begins + 8
     ended, _ = run(tmp_path, Scripted(lambda request, seat: "a"))
     assert isinstance(ended, Finish)
 

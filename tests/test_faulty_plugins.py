@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +111,52 @@ def test_a_fault_at_a_step_parks_that_step_and_says_what_and_where(
     assert result.reason is not None
     assert result.reason.isprintable()
     assert f"{where} " in result.reason or where == "canonical"
-    assert "a:0" in result.reason or "a:1" in result.reason
+    assert re.search(rf"at step a:[01], state [01] \({re.escape(__file__)}:\d+\)", result.reason)
     json.dumps(result.to_json(), allow_nan=False)
+
+
+class Roomy(Faulty):
+    """Its state is long and hostile, and it trips inside a library."""
+
+    def segments(self) -> Any:
+        return [Segment("a", {"text": "\x1b[2J\n" + "x" * 10_000})]
+
+    def advance(self, step: Step, answer: Any) -> Any:
+        return json.loads(answer)
+
+
+def test_the_state_is_shown_escaped_and_cut_and_the_line_is_the_plug_ins_not_the_librarys(
+    tmp_path: Path,
+) -> None:
+    params = {"where": "", "what": ""}
+    result = maker.run(Roomy, params=params, model=Plain, engine="inline", run_dir=tmp_path / "r")
+    line = Roomy.advance.__code__.co_firstlineno + 1
+    said = str(result.reason)
+    assert r'advance raised JSONDecodeError at step a:0, state {"text": "\u001b[2J\nxxx' in said
+    assert f"... ({__file__}:{line}): Expecting value" in said
+    assert len(said) < 500
+    assert said.isprintable()
+
+
+class Moody(Faulty):
+    """`advance` takes what it took before no more."""
+
+    broken = False
+
+    def advance(self, step: Step, answer: Any) -> Any:
+        return faults("raises") if Moody.broken else step.state + 1
+
+
+def test_a_run_whose_plug_in_breaks_between_two_commands_is_not_lost(tmp_path: Path) -> None:
+    params = {"where": "", "what": ""}
+    command = partial(maker.run, Moody, params=params, model=Plain, engine="inline", run_dir=tmp_path / "r")
+    assert command(max_calls=4).status == "budget"
+    Moody.broken = True
+    broken = command()
+    assert (broken.status, broken.steps) == ("failed", 1)
+    assert "advance raised ValueError at step a:0, state 0" in str(broken.reason)
+    Moody.broken = False
+    assert command().status == "done"
 
 
 @pytest.mark.parametrize(("where", "what"), [("prompt", "flags"), ("advance", "flags"), ("check", "none")])

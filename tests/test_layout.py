@@ -44,6 +44,7 @@ def test_the_wheel_built_from_the_sdist_imports_every_module(tmp_path: Path) -> 
         archive.extractall(tmp_path / "installed")
     assert (tmp_path / "installed" / "maker" / "py.typed").exists()
     assert (tmp_path / "installed" / "maker" / "workers" / "embedded" / "hanoi.npz").stat().st_size < 10**6
+    assert (tmp_path / "installed" / "maker" / "template" / "Makefile").exists()
     names = sorted(modules() - {"maker.__main__"})
     assert len(names) > 40
     code = f"import importlib, maker; [importlib.import_module(n) for n in {names!r}]; print(maker.__file__)"

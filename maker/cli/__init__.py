@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from maker.cli import decide, doctor, export, fork, look, models, replay, result, run, show, steps
+from maker.cli import check, decide, doctor, export, fork, look, models, new, replay, result, run, show, steps
 from maker.errors import MakerError, inert
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("run")(run.run)
+app.command("new")(new.new)
+app.command("check")(check.check)
 app.command("steps")(steps.steps)
 app.command("resume")(run.resume)
 app.command("ls")(look.ls)

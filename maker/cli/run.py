@@ -118,7 +118,7 @@ def run(
     """Run TASK; the same command with the same --run-dir goes on where it was."""
     from maker import api
 
-    params = _parameters([*(parameter or []), *_input(task, input)])
+    params = parameters([*(parameter or []), *_input(task, input)])
     asked = partial(api.run, task, params=params, model=model or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
     where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
@@ -168,14 +168,14 @@ def resume(
 
 def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:
     """Run, shown while it goes, and exit as its status says."""
-    with _stdout() as out, Shown(as_json, out) as shown:
+    with own_stdout() as out, Shown(as_json, out) as shown:
         result = call(on_launch=shown.launch, on_progress=shown.progress)
         shown.result(result)
     sys.exit(result.exit_code)
 
 
 @contextmanager
-def _stdout() -> Iterator[TextIO]:
+def own_stdout() -> Iterator[TextIO]:
     """The real stdout; whatever else writes there meanwhile (Ray does) goes to stderr."""
     sys.stdout.flush()
     kept = os.dup(1)
@@ -199,7 +199,8 @@ def _input(task: str, file: Path | None) -> list[str]:
     return [f"input={file.resolve()}"]
 
 
-def _parameters(texts: list[str]) -> dict[str, object]:
+def parameters(texts: list[str]) -> dict[str, object]:
+    """What `-T` was given, by name."""
     values: dict[str, object] = {}
     for text in texts:
         name, equals, value = text.partition("=")
