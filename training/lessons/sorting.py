@@ -1,0 +1,118 @@
+"""Pairs of integers, most of them hard to tell apart: common prefixes, neighbours, signs, equal ones.
+
+Of the unordered pairs 2 % are held out. Read next: `../train.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+import numpy as np
+
+from maker.workers.embedded.dialects.sorting import DIALECT, DIGITS
+from training.lesson import Ints, Lesson, Phase, Problem, rows
+
+LENGTH = 27
+MOST = 10**DIGITS - 1
+
+
+def problem(left: int, right: int) -> Problem:
+    answer = "next = left" if left <= right else "next = right"
+    return Problem(f"left = {left}\nright = {right}", answer, str(sorted((left, right))))
+
+
+# -- kinds of pairs ------------------------------------------------------------------------------------
+
+
+def any_two(rng: Random) -> tuple[int, int]:
+    return any_one(rng), any_one(rng)
+
+
+def any_one(rng: Random) -> int:
+    """Every number of digits is as likely as another."""
+    digits = rng.randint(1, DIGITS)
+    return rng.choice((-1, 1)) * rng.randint(
+        10 ** (digits - 1) % 10**digits if digits > 1 else 0, 10**digits - 1
+    )
+
+
+def same_beginning(rng: Random) -> tuple[int, int]:
+    """Equally long, the same up to some digit and anything from there on; of one sign."""
+    digits = rng.randint(1, DIGITS)
+    tail = 10 ** rng.randint(1, digits)
+    whole = rng.randrange(10**digits)
+    sign = rng.choice((-1, 1))
+    return sign * whole, sign * (whole - whole % tail + rng.randrange(tail))
+
+
+def one_digit_apart(rng: Random) -> tuple[int, int]:
+    whole, place = abs(any_one(rng)), 10 ** rng.randrange(DIGITS)
+    place = place if place <= whole else 1
+    other = whole - whole // place % 10 * place + rng.randrange(10) * place
+    sign = rng.choice((-1, 1))
+    return sign * whole, sign * other
+
+
+def near(rng: Random) -> tuple[int, int]:
+    one = any_one(rng)
+    return one, max(-MOST, min(MOST, one + rng.randint(-20, 20)))
+
+
+def opposite(rng: Random) -> tuple[int, int]:
+    one = any_one(rng)
+    return one, -one
+
+
+def longer(rng: Random) -> tuple[int, int]:
+    """The same digits and some more behind."""
+    one = any_one(rng)
+    return one, int(str(one)[: rng.randint(1 + (one < 0), len(str(one)))])
+
+
+def equal(rng: Random) -> tuple[int, int]:
+    one = any_one(rng)
+    return one, one
+
+
+def small(rng: Random) -> tuple[int, int]:
+    return rng.randint(-99, 99), rng.randint(-99, 99)
+
+
+KINDS: dict[str, tuple[Callable[[Random], tuple[int, int]], int]] = {
+    "any": (any_two, 20),
+    "same beginning": (same_beginning, 30),
+    "one digit apart": (one_digit_apart, 20),
+    "near": (near, 10),
+    "opposite": (opposite, 5),
+    "longer": (longer, 5),
+    "equal": (equal, 5),
+    "small": (small, 5),
+}
+"""Each with its weight."""
+
+
+def draw(rng: Random, count: int) -> Iterator[Problem]:
+    makers, weights = zip(*KINDS.values(), strict=True)
+    for make in rng.choices(makers, weights, k=count):
+        left, right = make(rng)
+        yield problem(left, right) if rng.random() < 0.5 else problem(right, left)
+
+
+def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
+    drawn = draw(Random(int(rng.integers(2**62))), count)
+    return rows(DIALECT, [one for one in drawn if not one.held_out], LENGTH)
+
+
+def pool(rng: np.random.Generator) -> Iterator[Ints]:
+    yield fresh(rng, 50_000, "", 1.0)
+
+
+LESSON = Lesson(
+    DIALECT,
+    layers=3,
+    batch=64,
+    phases=(Phase("main", 5000, 3e-3), Phase("mined1", 700, 6e-4, hard_share=0.4)),
+    fresh=fresh,
+    pool=pool,
+)
