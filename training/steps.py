@@ -11,6 +11,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -55,7 +56,7 @@ def _neighbours_in_lists() -> Iterator[tuple[int, int]]:
     rng = Random(2026)
     for most in (10**3, 10**4, 10**6, 10**9):
         items = sorted(rng.randrange(-most + 1, most) for _ in range(500))
-        for left, right in zip(items, items[1:], strict=False):
+        for left, right in pairwise(items):
             yield (left, right) if rng.random() < 0.5 else (right, left)
 
 
