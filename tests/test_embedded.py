@@ -18,6 +18,7 @@ from maker.errors import MakerError, UsageError
 from maker.model import Request
 from maker.nouns import Message, Prompt, Sample, Seat, Step
 from maker.workers.embedded import Embedded, chance, fill, load, weights
+from maker.workers.embedded.dialect import Dialect
 from maker.workers.embedded.dialects import find
 from maker.workers.embedded.dialects import hanoi as h
 from maker.workers.embedded.drawing import Asked, Draw, Drawing, Guess
@@ -138,33 +139,57 @@ def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
 # -- exactness ---------------------------------------------------------------------------------------
 
 
-def logits_alone(tokens: list[int]) -> weights.Array:
+def logits_alone(tokens: list[int], dialect: Dialect = h.DIALECT) -> weights.Array:
     """After every token, in one pass, with nobody else in the batch."""
-    model = load(h.DIALECT)
+    model = load(dialect)
     hidden = model.hidden(np.array([tokens]), np.zeros(1, np.int64), Cache(model.layers, 1))
     return model.logits(hidden)[0]
 
 
-def drawn_alone(prompt: list[int], temperature: float, seed: int) -> str:
+def drawn_alone(dialect: Dialect, prompt: list[int], temperature: float, seed: int) -> str:
     """The plain way: one text, one token at a time, everything computed anew for each."""
     said: list[int] = []
     numbers = chance.uniforms([seed], CONTEXT)
     while EOS not in said and len(prompt) + len(said) < CONTEXT:
-        logits = logits_alone(prompt + said)[-1]
+        logits = logits_alone(prompt + said, dialect)[-1]
         number = numbers[:, len(said), None]
         said += chance.choose(logits[None, None], np.array([temperature]), number)[0].tolist()
-    return h.WORDS.decode(said)
+    return dialect.words.decode(said)
 
 
+QUESTIONS = {
+    "hanoi": [
+        question(disks, moves)[0].messages[-1].content for disks, moves in ((3, 0), (6, 21), (10, 400))
+    ],
+    "arithmetic": [
+        "a = 7\nb = 8\nabove = 3\ncarry = 5",
+        "a = 0\nb = 0\ncarry = 1",
+        "a = 9\nb = 9\ncarry = 0",
+    ],
+    "sorting": ["left = 4071\nright = -12", "left = 123456789\nright = 123456788", "left = 0\nright = 0"],
+    "graph": [
+        "neighbours = [3, 17, 22]\nseen = [0, 3, 4, 9]",
+        "neighbours = []\nseen = []",
+        "neighbours = [8, 1, 30, 2, 5, 4, 31, 0]\nseen = [30, 1]",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 2.0, 4.0])
-def test_seats_that_share_rows_draw_what_each_would_draw_alone(temperature: float) -> None:
+def test_seats_that_share_rows_draw_what_each_would_draw_alone(name: str, temperature: float) -> None:
+    found = [find((Message("user", asked),)) for asked in QUESTIONS[name]]
     together = [
-        Asked(tokens_of(disks, moves), [Draw(temperature, 100 * disks + i) for i in range(8)], CONTEXT)
-        for disks, moves in ((3, 0), (6, 21), (10, 400))
+        Asked(prompt, [Draw(temperature, 100 * number + i) for i in range(8)], CONTEXT)
+        for number, (_, prompt) in enumerate(found)
     ]
-    fill(h.DIALECT, together)
+    dialect = found[0][0]
+    assert dialect.name == name
+    fill(dialect, together)
     for asked in together:
-        assert texts(asked) == [drawn_alone(asked.prompt, temperature, draw.seed) for draw in asked.draws]
+        assert [dialect.words.decode(draw.tokens) for draw in asked.draws] == [
+            drawn_alone(dialect, asked.prompt, temperature, draw.seed) for draw in asked.draws
+        ]
 
 
 def test_logits_do_not_depend_on_company_or_on_how_the_text_was_cut_into_passes() -> None:

@@ -20,20 +20,20 @@ ADDED = 0.1
 
 
 def multiplications() -> list[Problem]:
-    return [_multiply(*digits) for digits in product(range(10), repeat=4)]
+    return [multiply(*digits) for digits in product(range(10), repeat=4)]
 
 
 def additions() -> list[Problem]:
-    return [_add(*digits) for digits in product(range(10), range(10), range(2))]
+    return [add(*digits) for digits in product(range(10), range(10), range(2))]
 
 
-def _multiply(a: int, b: int, above: int, carry: int) -> Problem:
+def multiply(a: int, b: int, above: int, carry: int) -> Problem:
     question = f"a = {a}\nb = {b}\nabove = {above}\ncarry = {carry}"
     key = f"{min(a, b)} {max(a, b)} {min(above, carry)} {max(above, carry)}"
     return Problem(question, _answer(a * b + above + carry), key)
 
 
-def _add(a: int, b: int, carry: int) -> Problem:
+def add(a: int, b: int, carry: int) -> Problem:
     return Problem(f"a = {a}\nb = {b}\ncarry = {carry}", _answer(a + b + carry), "")
 
 

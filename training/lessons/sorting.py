@@ -14,7 +14,6 @@ from maker.workers.embedded.dialects.sorting import DIALECT, DIGITS
 from training.lesson import Ints, Lesson, Phase, Problem, rows
 
 LENGTH = 27
-MOST = 10**DIGITS - 1
 
 
 def problem(left: int, right: int) -> Problem:
@@ -25,61 +24,57 @@ def problem(left: int, right: int) -> Problem:
 # -- kinds of pairs ------------------------------------------------------------------------------------
 
 
-def any_two(rng: Random) -> tuple[int, int]:
-    return any_one(rng), any_one(rng)
+def any_two(rng: Random, digits: int) -> tuple[int, int]:
+    return any_one(rng, digits), any_one(rng, digits)
 
 
-def any_one(rng: Random) -> int:
-    """Every number of digits is as likely as another."""
-    digits = rng.randint(1, DIGITS)
-    return rng.choice((-1, 1)) * rng.randint(
-        10 ** (digits - 1) % 10**digits if digits > 1 else 0, 10**digits - 1
-    )
+def any_one(rng: Random, digits: int) -> int:
+    """Every number of digits up to the most is as likely as another."""
+    most = 10 ** rng.randint(1, digits)
+    return rng.choice((-1, 1)) * rng.randrange(most // 10 if most > 10 else 0, most)
 
 
-def same_beginning(rng: Random) -> tuple[int, int]:
-    """Equally long, the same up to some digit and anything from there on; of one sign."""
-    digits = rng.randint(1, DIGITS)
+def same_beginning(rng: Random, digits: int) -> tuple[int, int]:
+    """The same up to some digit and anything from there on; of one sign."""
     tail = 10 ** rng.randint(1, digits)
-    whole = rng.randrange(10**digits)
-    sign = rng.choice((-1, 1))
-    return sign * whole, sign * (whole - whole % tail + rng.randrange(tail))
+    whole, sign = abs(any_one(rng, digits)), rng.choice((-1, 1))
+    return sign * whole, sign * min(whole - whole % tail + rng.randrange(tail), 10**digits - 1)
 
 
-def one_digit_apart(rng: Random) -> tuple[int, int]:
-    whole, place = abs(any_one(rng)), 10 ** rng.randrange(DIGITS)
+def one_digit_apart(rng: Random, digits: int) -> tuple[int, int]:
+    whole, place = abs(any_one(rng, digits)), 10 ** rng.randrange(digits)
     place = place if place <= whole else 1
     other = whole - whole // place % 10 * place + rng.randrange(10) * place
     sign = rng.choice((-1, 1))
     return sign * whole, sign * other
 
 
-def near(rng: Random) -> tuple[int, int]:
-    one = any_one(rng)
-    return one, max(-MOST, min(MOST, one + rng.randint(-20, 20)))
+def near(rng: Random, digits: int) -> tuple[int, int]:
+    one, most = any_one(rng, digits), 10**digits - 1
+    return one, max(-most, min(most, one + rng.randint(-20, 20)))
 
 
-def opposite(rng: Random) -> tuple[int, int]:
-    one = any_one(rng)
+def opposite(rng: Random, digits: int) -> tuple[int, int]:
+    one = any_one(rng, digits)
     return one, -one
 
 
-def longer(rng: Random) -> tuple[int, int]:
+def longer(rng: Random, digits: int) -> tuple[int, int]:
     """The same digits and some more behind."""
-    one = any_one(rng)
+    one = any_one(rng, digits)
     return one, int(str(one)[: rng.randint(1 + (one < 0), len(str(one)))])
 
 
-def equal(rng: Random) -> tuple[int, int]:
-    one = any_one(rng)
+def equal(rng: Random, digits: int) -> tuple[int, int]:
+    one = any_one(rng, digits)
     return one, one
 
 
-def small(rng: Random) -> tuple[int, int]:
-    return rng.randint(-99, 99), rng.randint(-99, 99)
+def small(rng: Random, digits: int) -> tuple[int, int]:
+    return any_two(rng, min(digits, 2))
 
 
-KINDS: dict[str, tuple[Callable[[Random], tuple[int, int]], int]] = {
+KINDS: dict[str, tuple[Callable[[Random, int], tuple[int, int]], int]] = {
     "any": (any_two, 20),
     "same beginning": (same_beginning, 30),
     "one digit apart": (one_digit_apart, 20),
@@ -92,15 +87,18 @@ KINDS: dict[str, tuple[Callable[[Random], tuple[int, int]], int]] = {
 """Each with its weight."""
 
 
-def draw(rng: Random, count: int) -> Iterator[Problem]:
+def draw(rng: Random, count: int, digits: int = DIGITS) -> Iterator[Problem]:
+    """Random pairs of integers of up to so many digits."""
     makers, weights = zip(*KINDS.values(), strict=True)
     for make in rng.choices(makers, weights, k=count):
-        left, right = make(rng)
+        left, right = make(rng, digits)
         yield problem(left, right) if rng.random() < 0.5 else problem(right, left)
 
 
 def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
-    drawn = draw(Random(int(rng.integers(2**62))), count)
+    """In the main phase one digit at first, and all nine from 40 % on."""
+    digits = min(DIGITS, 1 + int(8 * done / 0.4)) if phase == "main" else DIGITS
+    drawn = draw(Random(int(rng.integers(2**62))), count, digits)
     return rows(DIALECT, [one for one in drawn if not one.held_out], LENGTH)
 
 
