@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -30,7 +30,7 @@ from maker.workers.embedded import Embedded, load, weights
 from maker.workers.embedded.dialect import Dialect
 from maker.workers.embedded.dialects import KNOWN, arithmetic, find, graph, sorting
 from maker.workers.embedded.transformer import CONTEXT
-from maker.workers.embedded.vocabulary import ANSWER, EOS, PAD
+from maker.workers.embedded.vocabulary import ANSWER, BOS, EOS, PAD
 from training.exact import exact
 from training.lesson import Problem, rows
 from training.lessons import arithmetic as arithmetic_lesson
@@ -64,10 +64,12 @@ def test_every_column_is_read(a: int, b: int, above: int | None, carry: int) -> 
 
 
 @given(numbers, numbers)
-def test_every_pair_of_integers_is_read_into_prompts_of_one_length(left: int, right: int) -> None:
+def test_every_pair_of_integers_is_read_place_by_place(left: int, right: int) -> None:
     asked = sorting_wording.question(left, right)
-    assert read(asked) == (sorting.DIALECT, f"<bos>{asked}<answer>")
-    assert len(find((Message("user", asked),))[1]) == 24
+    dialect, tokens = find((Message("user", "Which one is next?\n" + asked),))
+    assert dialect == sorting.DIALECT
+    assert (len(tokens), tokens[0], tokens[-1]) == (12, BOS, ANSWER)
+    assert _pair(tokens[1:-1]) == [left, right]
 
 
 @given(st.lists(nodes, max_size=8, unique=True), st.lists(nodes, max_size=32, unique=True))
@@ -227,10 +229,7 @@ def test_no_training_row_is_held_out_and_its_answer_is_the_tasks_own(name: str) 
     for row in made:
         cut = row.index(ANSWER)
         asked = dialect.words.decode(list(row[1:cut]))
-        if name == "graph":
-            seen, neighbours = asked.split("\n")
-            asked = f"{neighbours}\n{seen}"
-        problem = PROBLEMS[name](asked)
+        problem = PROBLEMS[name](asked, row[1:cut])
         assert not problem.held_out
         assert dialect.words.decode(list(row[cut + 1 : -1])) == problem.answer
         assert row[: cut + 1] == tuple(find((Message("user", problem.question),))[1])
@@ -238,21 +237,31 @@ def test_no_training_row_is_held_out_and_its_answer_is_the_tasks_own(name: str) 
 
 
 def _numbers(asked: str) -> list[int]:
-    return [int(number) for number in re.findall("-?[0-9]+", asked)]
+    return [int(number) for number in re.findall("[0-9]+", asked)]
 
 
-def _graph(asked: str) -> Problem:
-    neighbours, seen = (_numbers(line) for line in asked.split("\n"))
-    return LESSONS["graph"].problem(neighbours, seen)
+def _arithmetic(asked: str, tokens: tuple[int, ...]) -> Problem:
+    made = arithmetic_lesson.multiply if "above" in asked else arithmetic_lesson.add
+    return made(*_numbers(asked))
 
 
-PROBLEMS: dict[str, Callable[[str], Problem]] = {
-    "arithmetic": lambda asked: (
-        LESSONS["arithmetic"].multiply(*_numbers(asked))
-        if "above" in asked
-        else LESSONS["arithmetic"].add(*_numbers(asked))
-    ),
-    "sorting": lambda asked: LESSONS["sorting"].problem(*_numbers(asked)),
+def _sorting(asked: str, tokens: tuple[int, ...]) -> Problem:
+    return sorting_lesson.problem(*_pair(tokens))
+
+
+def _pair(tokens: Sequence[int]) -> list[int]:
+    places = [sorting.WORDS.texts[token].removesuffix("|").split(":") for token in tokens]
+    return [int("".join(numerals).replace(" ", "")) for numerals in zip(*places, strict=True)]
+
+
+def _graph(asked: str, tokens: tuple[int, ...]) -> Problem:
+    seen, neighbours = (_numbers(line) for line in asked.split("\n"))
+    return graph_lesson.problem(neighbours, seen)
+
+
+PROBLEMS: dict[str, Callable[[str, tuple[int, ...]], Problem]] = {
+    "arithmetic": _arithmetic,
+    "sorting": _sorting,
     "graph": _graph,
 }
 

@@ -60,7 +60,11 @@ LESSON = Lesson(
     DIALECT,
     layers=3,
     batch=128,
-    phases=(Phase("main", 4500, 3e-3), Phase("mined1", 500, 6e-4, hard_share=0.4)),
+    phases=(
+        Phase("main", 4500, 3e-3),
+        Phase("mined1", 500, 6e-4, hard_share=0.4),
+        Phase("mined2", 500, 5e-4, hard_share=0.4),
+    ),
     fresh=fresh,
     pool=pool,
 )

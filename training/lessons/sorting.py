@@ -13,7 +13,7 @@ import numpy as np
 from maker.workers.embedded.dialects.sorting import DIALECT, DIGITS
 from training.lesson import Ints, Lesson, Phase, Problem, rows
 
-LENGTH = 27
+LENGTH = 15
 
 
 def problem(left: int, right: int) -> Problem:
@@ -96,8 +96,8 @@ def draw(rng: Random, count: int, digits: int = DIGITS) -> Iterator[Problem]:
 
 
 def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
-    """In the main phase one digit at first, and all nine from 40 % on."""
-    digits = min(DIGITS, 1 + int(8 * done / 0.4)) if phase == "main" else DIGITS
+    """In the main phase one digit at first, and all nine from 35 % on."""
+    digits = min(DIGITS, 1 + int(8 * done / 0.35)) if phase == "main" else DIGITS
     drawn = draw(Random(int(rng.integers(2**62))), count, digits)
     return rows(DIALECT, [one for one in drawn if not one.held_out], LENGTH)
 
@@ -109,8 +109,8 @@ def pool(rng: np.random.Generator) -> Iterator[Ints]:
 LESSON = Lesson(
     DIALECT,
     layers=3,
-    batch=64,
-    phases=(Phase("main", 5000, 3e-3), Phase("mined1", 700, 6e-4, hard_share=0.4)),
+    batch=128,
+    phases=(Phase("main", 3000, 3e-3), Phase("mined1", 700, 6e-4, hard_share=0.4)),
     fresh=fresh,
     pool=pool,
 )

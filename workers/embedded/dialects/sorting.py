@@ -2,9 +2,9 @@
 
     left = 4071 / right = -12  ->  next = right
 
-A number is read into ten places, sign first and units last, with blanks between, so that digits of the
-same weight stand equally far apart; a blank is a token without text. Integers have up to nine digits
-and no leading zeros. Invariant: every question is of the same length. Read next: `../drawing.py`.
+A number is read into ten places, sign first and units last, with blanks between; a token holds what
+stands in one place of both. Integers have up to nine digits and no leading zeros. Invariant: every
+question is of the same length. Read next: `../drawing.py`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from __future__ import annotations
 import re
 
 from maker.workers.embedded.dialect import Dialect
-from maker.workers.embedded.vocabulary import Vocabulary
+from maker.workers.embedded.vocabulary import EOS, Vocabulary
 
 DIGITS = 9
 """The most of one integer."""
 
-WORDS = Vocabulary("left = ", "\nright = ", "next = ", "left", "right", "-", *map(str, range(10)), "")
-LEFT, RIGHT, NEXT, SAY_LEFT = (WORDS[text] for text in ("left = ", "\nright = ", "next = ", "left"))
-BLANK = len(WORDS.texts) - 1
+NEXT, LEFT = EOS + 1, EOS + 2
+PAIR = EOS + 4
+"""The token of two blanks; those of other pairs follow, in the order of the numerals."""
+NUMERALS = (" ", "-", *map(str, range(10)))
+"""What may stand in a place, a blank first."""
+
+WORDS = Vocabulary("next = ", "left", "right", *(f"{one}:{other}|" for one in NUMERALS for other in NUMERALS))
 
 _NUMBER = rf"(-?)(0|[1-9][0-9]{{0,{DIGITS - 1}}})"
 _FORM = re.compile(rf"left = {_NUMBER}\nright = {_NUMBER}")
@@ -30,17 +34,17 @@ def read(text: str) -> list[int]:
     if found is None:
         raise ValueError("not two integers")
     left_sign, left, right_sign, right = found.groups()
-    return [LEFT, *_places(left_sign, left), RIGHT, *_places(right_sign, right)]
+    pairs = zip(_places(left_sign, left), _places(right_sign, right), strict=True)
+    return [PAIR + one * len(NUMERALS) + other for one, other in pairs]
 
 
 def _places(sign: str, digits: str) -> list[int]:
-    blanks = [BLANK] * (DIGITS - len(digits))
-    return [WORDS["-"] if sign else BLANK, *blanks, *(WORDS[digit] for digit in digits)]
+    return [NUMERALS.index(numeral) for numeral in (sign or " ") + digits.rjust(DIGITS)]
 
 
 def guess(tokens: list[int], prompt: int) -> list[int]:
     """The name, and `left` for no reason: half of the time it saves a pass."""
-    return [NEXT, SAY_LEFT] if len(tokens) == prompt else []
+    return [NEXT, LEFT] if len(tokens) == prompt else []
 
 
 DIALECT = Dialect(
