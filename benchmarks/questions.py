@@ -18,8 +18,8 @@ from typing import Any
 import maker
 from benchmarks.record import keep
 
-TEMPERATURES = {"arithmetic": "2.0", "sorting": "2.0"}
-LEADS = (1, 3, 4)
+TEMPERATURES = {"arithmetic": "1.5", "sorting": "1.5"}
+LEADS = (1, 3)
 """Values of k."""
 
 Question = dict[str, Any]
@@ -78,7 +78,7 @@ def main() -> None:
             file.write_text("".join(json.dumps(question) + "\n" for question in QUESTIONS[task]))
             rows += [measure(task, file, k, TEMPERATURES[task]) for k in LEADS]
             print(json.dumps(rows[-len(LEADS) :]), file=sys.stderr)
-    keep("questions", rows, " ".join(["python -m benchmarks.questions", *sys.argv[1:]]))
+    keep("-".join(["questions", *sys.argv[1:]]), rows, " ".join(["python -m benchmarks.questions", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

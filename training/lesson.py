@@ -49,13 +49,13 @@ class Lesson:
 class Problem:
     question: str
     answer: str
-    key: str
-    """Equal for questions that only differ in an order that does not matter."""
+    key: str | None
+    """Equal for questions that only differ in an order that does not matter; None: never held out."""
 
     @property
     def held_out(self) -> bool:
         """True for the 2 % of keys that no training row is ever made of."""
-        return zlib.crc32(self.key.encode()) % 50 == 0
+        return self.key is not None and zlib.crc32(self.key.encode()) % 50 == 0
 
 
 def rows(dialect: Dialect, problems: Iterable[Problem], length: int) -> Ints:

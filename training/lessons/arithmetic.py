@@ -34,7 +34,7 @@ def multiply(a: int, b: int, above: int, carry: int) -> Problem:
 
 
 def add(a: int, b: int, carry: int) -> Problem:
-    return Problem(f"a = {a}\nb = {b}\ncarry = {carry}", _answer(a + b + carry), "")
+    return Problem(f"a = {a}\nb = {b}\ncarry = {carry}", _answer(a + b + carry), None)
 
 
 def _answer(total: int) -> str:

@@ -103,14 +103,14 @@ def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints
 
 
 def pool(rng: np.random.Generator) -> Iterator[Ints]:
-    yield fresh(rng, 50_000, "", 1.0)
+    yield fresh(rng, 20_000, "", 1.0)
 
 
 LESSON = Lesson(
     DIALECT,
     layers=3,
     batch=128,
-    phases=(Phase("main", 3000, 3e-3), Phase("mined1", 700, 6e-4, hard_share=0.4)),
+    phases=(Phase("main", 3000, 3e-3), Phase("mined1", 1000, 1.5e-3, hard_share=0.4)),
     fresh=fresh,
     pool=pool,
 )
