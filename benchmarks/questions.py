@@ -78,7 +78,11 @@ def main() -> None:
             file.write_text("".join(json.dumps(question) + "\n" for question in QUESTIONS[task]))
             rows += [measure(task, file, k, TEMPERATURES[task]) for k in LEADS]
             print(json.dumps(rows[-len(LEADS) :]), file=sys.stderr)
-    keep("-".join(["questions", *sys.argv[1:]]), rows, " ".join(["python -m benchmarks.questions", *sys.argv[1:]]))
+    keep(
+        "-".join(["questions", *sys.argv[1:]]),
+        rows,
+        " ".join(["python -m benchmarks.questions", *sys.argv[1:]]),
+    )
 
 
 if __name__ == "__main__":

@@ -51,14 +51,18 @@ def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints
 
 
 def pool(rng: np.random.Generator) -> Iterator[Ints]:
-    yield fresh(rng, 20_000, "", 1.0)
+    yield fresh(rng, 40_000, "", 1.0)
 
 
 LESSON = Lesson(
     DIALECT,
     layers=3,
     batch=48,
-    phases=(Phase("main", 5000, 3e-3), Phase("mined1", 1200, 1e-3, hard_share=0.4)),
+    phases=(
+        Phase("main", 5000, 3e-3),
+        Phase("mined1", 1200, 1e-3, hard_share=0.4),
+        Phase("mined2", 800, 8e-4, hard_share=0.5),
+    ),
     fresh=fresh,
     pool=pool,
 )

@@ -50,8 +50,13 @@ def one_digit_apart(rng: Random, digits: int) -> tuple[int, int]:
 
 
 def near(rng: Random, digits: int) -> tuple[int, int]:
-    one, most = any_one(rng, digits), 10**digits - 1
-    return one, max(-most, min(most, one + rng.randint(-20, 20)))
+    one, most, gap = any_one(rng, digits), 10**digits - 1, 10 ** rng.randint(1, digits)
+    return one, max(-most, min(most, one + rng.randint(-gap, gap)))
+
+
+def as_long(rng: Random, digits: int) -> tuple[int, int]:
+    most = 10 ** rng.randint(1, digits)
+    return rng.randrange(-most + 1, most), rng.randrange(-most + 1, most)
 
 
 def opposite(rng: Random, digits: int) -> tuple[int, int]:
@@ -75,10 +80,11 @@ def small(rng: Random, digits: int) -> tuple[int, int]:
 
 
 KINDS: dict[str, tuple[Callable[[Random, int], tuple[int, int]], int]] = {
-    "any": (any_two, 20),
-    "same beginning": (same_beginning, 30),
+    "any": (any_two, 10),
+    "as long": (as_long, 20),
+    "same beginning": (same_beginning, 20),
     "one digit apart": (one_digit_apart, 20),
-    "near": (near, 10),
+    "near": (near, 20),
     "opposite": (opposite, 5),
     "longer": (longer, 5),
     "equal": (equal, 5),
@@ -103,14 +109,19 @@ def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints
 
 
 def pool(rng: np.random.Generator) -> Iterator[Ints]:
-    yield fresh(rng, 20_000, "", 1.0)
+    yield fresh(rng, 250_000, "", 1.0)
 
 
 LESSON = Lesson(
     DIALECT,
     layers=3,
     batch=128,
-    phases=(Phase("main", 3000, 3e-3), Phase("mined1", 1000, 1.5e-3, hard_share=0.4)),
+    phases=(
+        Phase("main", 3000, 3e-3),
+        Phase("mined1", 1000, 1.5e-3, hard_share=0.4),
+        Phase("mined2", 700, 8e-4, hard_share=0.4),
+        Phase("mined3", 900, 8e-4, hard_share=0.3),
+    ),
     fresh=fresh,
     pool=pool,
 )
