@@ -28,7 +28,7 @@ from training.lessons import LESSONS, arithmetic, graph, sorting
 TEMPERATURES = (1.0, 1.5, 2.0, 3.0)
 DRAWN = 20
 """Answers drawn of each question, to see how many of the errors are malformed."""
-DRAWN_OF = 300
+DRAWN_OF = 200
 """At most so many questions of a set are drawn from; the exact figures are of all."""
 RANDOM = 1000
 """Questions in a set of random ones."""
