@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,15 @@ from maker.decomposers.hanoi import Hanoi, path, wording
 from maker.errors import MakerError, UsageError
 from maker.model import Request
 from maker.nouns import Message, Prompt, Sample, Seat, Step
-from maker.workers.embedded import Embedded, chance, load, weights
-from maker.workers.embedded import tokenizer as t
-from maker.workers.embedded.drawing import Asked, Draw, Drawing
-from maker.workers.embedded.guessing import guess
-from maker.workers.embedded.transformer import CONTEXT, Cache
+from maker.workers.embedded import Embedded, chance, fill, load, weights
+from maker.workers.embedded.dialect import Dialect
+from maker.workers.embedded.dialects import find
+from maker.workers.embedded.dialects import hanoi as h
+from maker.workers.embedded.drawing import Asked, Draw, Drawing, Guess
+from maker.workers.embedded.transformer import CONTEXT, Cache, Transformer
+from maker.workers.embedded.vocabulary import EOS
+
+SHIPPED = weights.shipped("hanoi")
 
 
 def question(disks: int, moves: int) -> tuple[Prompt, str]:
@@ -33,7 +38,7 @@ def question(disks: int, moves: int) -> tuple[Prompt, str]:
 
 
 def tokens_of(disks: int, moves: int) -> list[int]:
-    return t.template(question(disks, moves)[0].messages)
+    return find(question(disks, moves)[0].messages)[1]
 
 
 def request(prompt: Prompt, *seeds: int, temperature: float | None = None) -> Request:
@@ -46,7 +51,7 @@ async def drawn(model: Embedded, asked: Request) -> list[Sample]:
 
 
 def texts(asked: Asked) -> list[str]:
-    return [t.decode(draw.tokens) for draw in asked.draws]
+    return [h.WORDS.decode(draw.tokens) for draw in asked.draws]
 
 
 # -- words -------------------------------------------------------------------------------------------
@@ -68,14 +73,14 @@ def test_every_question_and_answer_survives_the_tokenizer(
     disks, pegs, move = state
     asked = wording.question(disks, pegs, None if first else move)
     kept = asked[asked.rfind("previous_move") :]
-    assert t.decode(t.template((Message("user", asked),))) == f"<bos>{kept}<answer>"
+    assert h.WORDS.decode(find((Message("user", asked),))[1]) == f"<bos>{kept}<answer>"
     answer = wording.write(move, pegs)
-    assert t.decode(t.encode(answer)) == answer
-    assert len(t.template((Message("user", asked),))) + len(t.encode(answer)) < CONTEXT
+    assert h.WORDS.decode(h.WORDS.encode(answer)) == answer
+    assert len(find((Message("user", asked),))[1]) + len(h.WORDS.encode(answer)) < CONTEXT
 
 
 def test_there_are_64_different_tokens() -> None:
-    assert len(t.VOCABULARY) == len(set(t.VOCABULARY)) == 64
+    assert len(h.WORDS.texts) == len(set(h.WORDS.texts)) == 64
 
 
 def test_only_the_last_question_of_the_last_user_message_is_read() -> None:
@@ -83,7 +88,7 @@ def test_only_the_last_question_of_the_last_user_message_is_read() -> None:
     asked = prompt.messages[-1].content
     earlier = Message("user", "previous_move = None\ncurrent_state = [[1], [], []]")
     changed = Message("user", "Always move the largest disk. previous_move = nonsense. " + asked)
-    assert t.template((earlier, Message("assistant", "no"), changed)) == t.template(prompt.messages)
+    assert find((earlier, Message("assistant", "no"), changed)) == find(prompt.messages)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_another_task_or_21_disks_gives_an_error_that_says_what_to_do(asked: str
 
 def copied(folder: Path) -> Path:
     for name in ("hanoi.npz", "hanoi.npz.sha256"):
-        shutil.copy(weights.SHIPPED.with_name(name), folder)
+        shutil.copy(SHIPPED.with_name(name), folder)
     return folder / "hanoi.npz"
 
 
@@ -121,8 +126,8 @@ def test_missing_weights_or_digest_are_an_error_of_ours(tmp_path: Path, lost: st
 
 
 def test_the_weights_are_small() -> None:
-    assert weights.SHIPPED.stat().st_size < 1_000_000
-    assert sum(array.size for array in weights.read().values()) == 205_376
+    assert SHIPPED.stat().st_size < 1_000_000
+    assert sum(array.size for array in weights.read(SHIPPED).values()) == 205_376
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf"), "hot"])
@@ -134,37 +139,65 @@ def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
 # -- exactness ---------------------------------------------------------------------------------------
 
 
-def logits_alone(tokens: list[int]) -> weights.Array:
+def logits_alone(tokens: list[int], dialect: Dialect = h.DIALECT) -> weights.Array:
     """After every token, in one pass, with nobody else in the batch."""
-    model = load()
+    model = load(dialect)
     hidden = model.hidden(np.array([tokens]), np.zeros(1, np.int64), Cache(model.layers, 1))
     return model.logits(hidden)[0]
 
 
-def drawn_alone(prompt: list[int], temperature: float, seed: int) -> str:
+def drawn_alone(dialect: Dialect, prompt: list[int], temperature: float, seed: int) -> str:
     """The plain way: one text, one token at a time, everything computed anew for each."""
     said: list[int] = []
     numbers = chance.uniforms([seed], CONTEXT)
-    while t.EOS not in said and len(prompt) + len(said) < CONTEXT:
-        logits = logits_alone(prompt + said)[-1]
+    while EOS not in said and len(prompt) + len(said) < CONTEXT:
+        logits = logits_alone(prompt + said, dialect)[-1]
         number = numbers[:, len(said), None]
         said += chance.choose(logits[None, None], np.array([temperature]), number)[0].tolist()
-    return t.decode(said)
+    return dialect.words.decode(said)
 
 
+QUESTIONS = {
+    "hanoi": [
+        question(disks, moves)[0].messages[-1].content for disks, moves in ((3, 0), (6, 21), (10, 400))
+    ],
+    "arithmetic": [
+        "a = 7\nb = 8\nabove = 3\ncarry = 5",
+        "a = 0\nb = 0\ncarry = 1",
+        "a = 9\nb = 9\ncarry = 0",
+    ],
+    "sorting": ["left = 4071\nright = -12", "left = 123456789\nright = 123456788", "left = 0\nright = 0"],
+    "graph": [
+        "neighbours = [3, 17, 22]\nseen = [0, 3, 4, 9]",
+        "neighbours = []\nseen = []",
+        "neighbours = [8, 1, 30, 2, 5, 4, 31, 0]\nseen = [30, 1]",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 2.0, 4.0])
-def test_seats_that_share_rows_draw_what_each_would_draw_alone(temperature: float) -> None:
+def test_seats_that_share_rows_draw_what_each_would_draw_alone(name: str, temperature: float) -> None:
+    found = [find((Message("user", asked),)) for asked in QUESTIONS[name]]
     together = [
-        Asked(tokens_of(disks, moves), [Draw(temperature, 100 * disks + i) for i in range(8)], CONTEXT)
-        for disks, moves in ((3, 0), (6, 21), (10, 400))
+        Asked(prompt, [Draw(temperature, 100 * number + i) for i in range(8)], CONTEXT)
+        for number, (_, prompt) in enumerate(found)
     ]
-    Drawing(load(), together).run()
+    dialect = found[0][0]
+    assert dialect.name == name
+    fill(dialect, together)
     for asked in together:
-        assert texts(asked) == [drawn_alone(asked.prompt, temperature, draw.seed) for draw in asked.draws]
+        assert [dialect.words.decode(draw.tokens) for draw in asked.draws] == [
+            drawn_alone(dialect, asked.prompt, temperature, draw.seed) for draw in asked.draws
+        ]
 
 
 def test_logits_do_not_depend_on_company_or_on_how_the_text_was_cut_into_passes() -> None:
-    model, tokens, other = load(), tokens_of(9, 300) + t.encode(question(9, 300)[1]), tokens_of(4, 3)
+    model, tokens, other = (
+        load(h.DIALECT),
+        tokens_of(9, 300) + h.WORDS.encode(question(9, 300)[1]),
+        tokens_of(4, 3),
+    )
     cache, got, at = Cache(model.layers, 2), [], 0
     for length in (5, 1, 9, 1, 1, len(tokens) - 17):
         rows = np.zeros((2, length), np.int64)
@@ -175,30 +208,28 @@ def test_logits_do_not_depend_on_company_or_on_how_the_text_was_cut_into_passes(
     assert np.abs(np.concatenate(got) - logits_alone(tokens)).max() < 1e-3
 
 
-def test_a_wrong_guess_costs_time_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ask() -> Asked:
+def test_a_wrong_guess_costs_time_and_changes_nothing() -> None:
+    def ask(guess: Guess) -> list[str]:
         asked = Asked(tokens_of(7, 50), [Draw(1.5, seed) for seed in range(20)], CONTEXT)
-        Drawing(load(), [asked]).run()
-        return asked
+        Drawing(load(h.DIALECT), guess, [asked]).run()
+        return texts(asked)
 
-    plain = ask()
-    monkeypatch.setattr("maker.workers.embedded.drawing.guess", lambda tokens, prompt: [t.END, t.MOVE, t.END])
-    assert texts(ask()) == texts(plain)
+    assert ask(lambda tokens, prompt: [h.END, h.MOVE, h.END]) == ask(h.guess)
 
 
 def test_the_guess_reads_the_questions_pegs_on() -> None:
-    tokens = t.template((Message("user", wording.question(4, [[4, 1], [3], [2]], [1, 2, 0])),))
-    said = t.encode("move = [2, 2, 1]\nnext_state = [[4, 1], [3, 2")
-    assert t.decode(guess(tokens, len(tokens))) == "move = ["
-    assert t.decode(guess(tokens + said[:4], len(tokens))) == "]\nnext_state = [[4, 1], [3], [2]]"
-    assert t.decode(guess(tokens + said[:-1], len(tokens))) == "], [2]]"
-    assert t.decode(guess(tokens + said, len(tokens))) == "], [2]]"
+    tokens = find((Message("user", wording.question(4, [[4, 1], [3], [2]], [1, 2, 0])),))[1]
+    said = h.WORDS.encode("move = [2, 2, 1]\nnext_state = [[4, 1], [3, 2")
+    assert h.WORDS.decode(h.guess(tokens, len(tokens))) == "move = ["
+    assert h.WORDS.decode(h.guess(tokens + said[:4], len(tokens))) == "]\nnext_state = [[4, 1], [3], [2]]"
+    assert h.WORDS.decode(h.guess(tokens + said[:-1], len(tokens))) == "], [2]]"
+    assert h.WORDS.decode(h.guess(tokens + said, len(tokens))) == "], [2]]"
 
 
 def test_frequencies_are_the_models_probabilities() -> None:
     prompt, heat = tokens_of(3, 3), 3.0
     asked = Asked(prompt, [Draw(heat, seed) for seed in range(4000)], 3)
-    Drawing(load(), [asked]).run()
+    fill(h.DIALECT, [asked])
     for depth in range(3):
         (known, _), *_ = Counter(tuple(draw.tokens[:depth]) for draw in asked.draws).most_common(1)
         own = [draw.tokens for draw in asked.draws if tuple(draw.tokens[:depth]) == known]
@@ -213,7 +244,7 @@ def test_frequencies_are_the_models_probabilities() -> None:
 
 def test_logprob_is_that_of_the_text_at_temperature_1() -> None:
     asked = Asked(tokens_of(4, 6), [Draw(2.5, seed) for seed in range(6)], CONTEXT)
-    Drawing(load(), [asked]).run()
+    fill(h.DIALECT, [asked])
     for draw in asked.draws:
         logits = logits_alone(asked.prompt + draw.tokens)[len(asked.prompt) - 1 : -1].astype(float)
         logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
@@ -239,9 +270,9 @@ def test_requests_of_one_turn_share_passes(monkeypatch: pytest.MonkeyPatch) -> N
     sizes: list[int] = []
     plain = Drawing.__init__
 
-    def counted(self: Drawing, transformer: object, asked: list[Asked]) -> None:
+    def counted(self: Drawing, transformer: Transformer, guess: Guess, asked: list[Asked]) -> None:
         sizes.append(len(asked))
-        plain(self, load(), asked)
+        plain(self, transformer, guess, asked)
 
     monkeypatch.setattr(Drawing, "__init__", counted)
 
@@ -300,7 +331,7 @@ def test_a_token_cap_cuts_and_says_so() -> None:
 
 def test_without_end_marks_a_response_stops_at_the_context() -> None:
     asked = Asked(tokens_of(12, 100), [Draw(1000.0, seed) for seed in range(30)], CONTEXT)
-    Drawing(load(), [asked]).run()
+    fill(h.DIALECT, [asked])
     cut = [draw for draw in asked.draws if draw.cut]
     assert cut
     assert all(len(asked.prompt) + len(draw.tokens) == CONTEXT for draw in cut)
@@ -319,12 +350,26 @@ def test_its_name_tells_the_temperature() -> None:
 def test_up_to_six_disks_are_solved_at_temperature_0(disks: int) -> None:
     for moves in range(2**disks - 1):
         asked = Asked(tokens_of(disks, moves), [Draw(0.0, 0)], CONTEXT)
-        Drawing(load(), [asked]).run()
+        fill(h.DIALECT, [asked])
         assert texts(asked) == [question(disks, moves)[1] + "<eos>"]
 
 
 def test_of_a_few_hundred_steps_with_ten_disks_nearly_all_are_right() -> None:
     batch = [Asked(tokens_of(10, moves), [Draw(1.0, moves)], CONTEXT) for moves in range(0, 1023, 4)]
-    Drawing(load(), batch).run()
+    fill(h.DIALECT, batch)
     right = [texts(one) == [question(10, 4 * i)[1] + "<eos>"] for i, one in enumerate(batch)]
     assert sum(right) >= 0.98 * len(right)
+
+
+@pytest.mark.parametrize(("temperature", "digest"), [(1.0, "75e632103cbe32a0"), (3.0, "e45d398b79a55eea")])
+def test_the_texts_of_144_seats_stay_as_they_are(temperature: float, digest: str) -> None:
+    async def all_texts() -> list[str]:
+        model, drawn_texts = Embedded(temperature), []
+        for disks in (1, 3, 10, 20):
+            for number in range(6):
+                prompt, _ = question(disks, number * 7919 % ((1 << disks) - 1))
+                seeds = (100 * number + draw for draw in range(6))
+                drawn_texts += [sample.text for sample in await drawn(model, request(prompt, *seeds))]
+        return drawn_texts
+
+    assert sha256("\0".join(asyncio.run(all_texts())).encode()).hexdigest().startswith(digest)

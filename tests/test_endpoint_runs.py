@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from maker.nouns import Message
-from maker.workers.embedded import load, tokenizer
-from maker.workers.embedded.drawing import Asked, Draw, Drawing
+from maker.workers.embedded import fill
+from maker.workers.embedded.dialects import find
+from maker.workers.embedded.drawing import Asked, Draw
 from maker.workers.embedded.transformer import CONTEXT
 from tests.conftest import Ended, Maker
 from tests.faultd import Act, Call, Faultd, status
@@ -168,6 +169,7 @@ def test_20000_steps_by_a_server_that_ignores_n(maker: Maker) -> None:
 
 def by_embedded(prompt: str, ordinal: int) -> str:
     """The embedded model's own answer at temperature 1."""
-    asked = Asked(tokenizer.template((Message("user", prompt),)), [Draw(1.0, ordinal)], CONTEXT)
-    Drawing(load(), [asked]).run()
-    return tokenizer.decode(asked.draws[0].tokens[:-1])
+    dialect, tokens = find((Message("user", prompt),))
+    asked = Asked(tokens, [Draw(1.0, ordinal)], CONTEXT)
+    fill(dialect, [asked])
+    return dialect.words.decode(asked.draws[0].tokens[:-1])

@@ -43,7 +43,7 @@ def test_a_clone_without_links_is_told_how_to_clone(linkless: Path) -> None:
 
 def test_damaged_weights_are_found_by_the_doctor(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "maker", tmp_path / "maker")
-    weights = tmp_path / "maker" / "workers" / "embedded" / "hanoi.npz"
+    weights = tmp_path / "maker" / "workers" / "embedded" / "dialects" / "hanoi.npz"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)

@@ -43,7 +43,8 @@ def test_the_wheel_built_from_the_sdist_imports_every_module(tmp_path: Path) -> 
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     assert (tmp_path / "installed" / "maker" / "py.typed").exists()
-    assert (tmp_path / "installed" / "maker" / "workers" / "embedded" / "hanoi.npz").stat().st_size < 10**6
+    weights = tmp_path / "installed" / "maker" / "workers" / "embedded" / "dialects"
+    assert {file.stem for file in weights.glob("*.npz")} == {"hanoi", "arithmetic", "sorting", "graph"}
     assert (tmp_path / "installed" / "maker" / "template" / "Makefile").exists()
     names = sorted(modules() - {"maker.__main__"})
     assert len(names) > 40

@@ -13,11 +13,13 @@ import pytest
 
 from maker.decomposers.hanoi import Hanoi, path, wording
 from maker.nouns import Message, Prompt, Step
-from maker.workers.embedded import load
-from maker.workers.embedded import tokenizer as t
-from maker.workers.embedded.drawing import Asked, Draw, Drawing
+from maker.workers.embedded import fill
+from maker.workers.embedded.dialects import find
+from maker.workers.embedded.dialects.hanoi import DIALECT, WORDS
+from maker.workers.embedded.drawing import Asked, Draw
 from maker.workers.embedded.transformer import CONTEXT
-from training import data
+from maker.workers.embedded.vocabulary import EOS, PAD
+from training.lessons import hanoi as data
 
 EXACT = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 """Without these llama.cpp cuts the tail of the distribution."""
@@ -45,9 +47,9 @@ def prompts(count: int) -> Iterator[tuple[int, Prompt]]:
 
 
 def greedy(prompt: Prompt) -> str:
-    one = Asked(t.template(prompt.messages), [Draw(0.0, 0)], CONTEXT)
-    Drawing(load(), [one]).run()
-    return t.decode(one.draws[0].tokens[:-1])
+    one = Asked(find(prompt.messages)[1], [Draw(0.0, 0)], CONTEXT)
+    fill(DIALECT, [one])
+    return WORDS.decode(one.draws[0].tokens[:-1])
 
 
 def test_llama_server_answers_as_numpy_does(llama_server: str) -> None:
@@ -55,7 +57,7 @@ def test_llama_server_answers_as_numpy_does(llama_server: str) -> None:
         answer = asked(llama_server, prompt.messages, temperature=0)
         assert answer["choices"][0]["message"]["content"] == greedy(prompt)
         assert answer["choices"][0]["finish_reason"] == "stop"
-        assert answer["usage"]["prompt_tokens"] == len(t.template(prompt.messages)) <= disks + 10
+        assert answer["usage"]["prompt_tokens"] == len(find(prompt.messages)[1]) <= disks + 10
         assert answer["usage"]["completion_tokens"] == disks + 9
 
 
@@ -76,10 +78,10 @@ def test_a_training_row_is_the_question_and_the_fixed_rules_answer(kind: str, di
     for row, where, move in zip(data.rows(steps), steps.pegs, steps.previous.tolist(), strict=True):
         pegs = [[disk for disk in range(disks, 0, -1) if where[disk - 1] == peg] for peg in range(3)]
         previous = move if move[0] else None
-        prompt = t.template((Message("user", wording.question(disks, pegs, previous)),))
+        prompt = find((Message("user", wording.question(disks, pegs, previous)),))[1]
         right = path.next_move(pegs, previous)
-        answer = t.encode(wording.write(right, path.apply(pegs, right)))
-        assert row[row != t.PAD].tolist() == [*prompt, *answer, t.EOS]
+        answer = WORDS.encode(wording.write(right, path.apply(pegs, right)))
+        assert row[row != PAD].tolist() == [*prompt, *answer, EOS]
 
 
 def test_path_steps_are_those_of_the_closed_form() -> None:

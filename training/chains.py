@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from maker.decomposers.hanoi import path, wording
-from maker.nouns import Message, RedFlag
-from maker.workers.embedded import load
-from maker.workers.embedded import tokenizer as t
-from maker.workers.embedded.drawing import Asked, Draw, Drawing
+from maker.nouns import RedFlag
+from maker.workers.embedded import fill
+from maker.workers.embedded.dialects.hanoi import DIALECT
+from maker.workers.embedded.drawing import Asked, Draw
 from maker.workers.embedded.transformer import CONTEXT
 
 MOST = 200
@@ -50,17 +50,15 @@ class Chain:
         wanted = self.k - (counts[0] - counts[1])
         seeds = [hash((self.seed, self.steps, self.drawn + i)) % 2**31 for i in range(wanted)]
         question = wording.question(self.disks, self.pegs, self.previous)
-        return Asked(
-            t.template((Message("user", question),)),
-            [Draw(self.temperature, seed) for seed in seeds],
-            CONTEXT,
-        )
+        prompt = DIALECT.template(question)
+        assert prompt is not None
+        return Asked(prompt, [Draw(self.temperature, seed) for seed in seeds], CONTEXT)
 
     def take(self, draws: list[Draw]) -> None:
         self.drawn += len(draws)
         for draw in draws:
             try:
-                self.votes[json.dumps(wording.parse(t.decode(draw.tokens[:-1]), self.disks))] += 1
+                self.votes[json.dumps(wording.parse(DIALECT.words.decode(draw.tokens[:-1]), self.disks))] += 1
             except RedFlag:
                 self.flags += 1
         ranked = [*self.votes.most_common(2), ("", 0), ("", 0)]
@@ -86,7 +84,7 @@ def play(disks: int, k: int, temperature: float, seeds: range) -> list[Chain]:
     chains = [Chain(disks, k, temperature, seed, path.pegs_after(disks, 0)) for seed in seeds]
     while running := [chain for chain in chains if not chain.ended]:
         asked = [chain.ask() for chain in running]
-        Drawing(load(), asked).run()
+        fill(DIALECT, asked)
         for chain, one in zip(running, asked, strict=True):
             chain.take(one.draws)
     return chains

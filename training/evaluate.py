@@ -1,9 +1,8 @@
-"""Measures the shipped weights: exact chances by one teacher-forced pass, and answers drawn and parsed.
+"""Measures the shipped weights of Hanoi, state by state; `steps.py` measures those of the other tasks.
 
 `python -m training.evaluate paths FILE.json` goes through the states of the shortest solutions (all of
 them up to 15 disks); `... held-out FILE.json` draws 20 answers for states that were never trained on.
-Numpy only. Invariant: nothing is measured but the shipped weights, with the paper's parser. Read
-next: `chains.py`.
+Read next: `chains.py`.
 """
 
 from __future__ import annotations
@@ -12,115 +11,21 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maker.decomposers.hanoi import wording
-from maker.nouns import RedFlag
-from maker.workers.embedded import load
-from maker.workers.embedded import tokenizer as t
-from maker.workers.embedded.drawing import Asked, Draw, Drawing
-from maker.workers.embedded.transformer import CONTEXT, Cache
-from training import data
-
-Floats = NDArray[np.float64]
-LEADS = (1, 3, 4, 6)
-"""Values of k."""
+from maker.nouns import Json
+from maker.workers.embedded.dialects.hanoi import DIALECT
+from training.exact import LEADS, Exact, answers, exact, majority_wrong
+from training.lesson import Ints
+from training.lessons import hanoi as data
 
 
-# -- exact, by one pass over the right answer ----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Exact:
-    """What the model does at each step, were it asked without end."""
-
-    right: Floats
-    """Probability of the whole right answer."""
-    greedy: NDArray[np.bool_]
-    """The likeliest token is the right one all along."""
-    wrong: dict[int, Floats]
-    """By k: probability of a wrong decision, from above: no wrong answer is taken for malformed."""
-
-
-def exact(rows: data.Ints, temperature: float) -> Exact:
-    parts = [_exact(rows[at : at + 64], temperature) for at in range(0, len(rows), 64)]
-    return Exact(
-        np.concatenate([part.right for part in parts]),
-        np.concatenate([part.greedy for part in parts]),
-        {k: np.concatenate([part.wrong[k] for part in parts]) for k in LEADS},
-    )
-
-
-def _exact(rows: data.Ints, temperature: float) -> Exact:
-    begin, end = int((rows == t.ANSWER).argmax(1).min()), int((rows != t.PAD).sum(1).max())
-    logits, wanted = _teacher_forced(rows[:, : end - 1], begin), rows[:, begin + 1 : end]
-    counts = ((rows == t.ANSWER).cumsum(1)[:, begin : end - 1] > 0) & (wanted != t.PAD)
-    chances = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
-    chances /= chances.sum(-1, keepdims=True)
-    here = np.where(counts, np.take_along_axis(chances, wanted[..., None], -1)[..., 0], 1.0)
-    after = here.cumprod(1)
-    before = np.concatenate([np.ones((len(rows), 1)), after[:, :-1]], axis=1)
-    np.put_along_axis(chances, wanted[..., None], 0.0, -1)
-    leaves = (chances * (before * counts)[..., None]).reshape(len(rows), -1)
-    right = after[:, -1]
-    greedy = ((logits.argmax(-1) == wanted) | ~counts).all(1)
-    return Exact(right, greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
-
-
-def _teacher_forced(tokens: data.Ints, begin: int) -> Floats:
-    model = load()
-    hidden = model.hidden(tokens, np.zeros(len(tokens), np.int64), Cache(model.layers, len(tokens)))
-    return model.logits(hidden[:, begin:]).astype(np.float64)
-
-
-def _wrong_decisions(right: Floats, leaves: Floats, k: int) -> Floats:
-    """Gambler's ruin against each way of leaving the right answer, added up.
-
-    A wrong answer leaves the right one at one token, so `leaves` bounds each answer's probability q
-    from above; it gets ahead by k first with probability 1 / (1 + (p / q)**k).
-    """
-    if k == 1:
-        return 1 - right
-    with np.errstate(divide="ignore", over="ignore"):
-        ruin = 1 / (1 + (right[:, None] / leaves) ** k)
-    return np.minimum(ruin.sum(1), 1.0)
-
-
-# -- drawn and parsed ----------------------------------------------------------------------------------
-
-
-def answers(rows: data.Ints, disks: int, temperature: float, count: int, seed: int) -> list[Counter[str]]:
-    """For every row, how often each outcome came: `right`, `malformed`, or the text of a wrong answer."""
-    asked, wanted = [], []
-    for number, row in enumerate(rows.tolist()):
-        cut = row.index(t.ANSWER) + 1
-        draws = [Draw(temperature, (seed * 1_000_003 + number) * count + i) for i in range(count)]
-        asked.append(Asked(row[:cut], draws, CONTEXT))
-        wanted.append(t.decode(row[cut : row.index(t.EOS)]))
-    for at in range(0, len(asked), 32):
-        Drawing(load(), asked[at : at + 32]).run()
-    return [
-        Counter(outcome(t.decode(draw.tokens[:-1]), text, disks) for draw in one.draws)
-        for one, text in zip(asked, wanted, strict=True)
-    ]
-
-
-def outcome(text: str, right: str, disks: int) -> str:
-    try:
-        answer = wording.parse(text, disks)
-    except RedFlag as flag:
-        return flag.reason
-    return "right" if answer == wording.parse(right, disks) else str(answer)
-
-
-def majority_wrong(seen: Counter[str]) -> bool:
-    """Some wrong answer is at least as frequent as the right one."""
-    return any(seen[key] >= seen["right"] for key in seen if key not in ("right", "malformed"))
+def parser(disks: int) -> Callable[[str, str], Json]:
+    return lambda question, text: wording.parse(text, disks)
 
 
 # -- the reports ---------------------------------------------------------------------------------------
@@ -135,12 +40,12 @@ def paths(first: int = 1) -> Iterator[dict[str, Any]]:
         rows, unseen = data.rows(steps), data.held_out(steps)
         line: dict[str, Any] = {"disks": disks, "states": len(rows), "held_out": int(unseen.sum())}
         for temperature in (1.0, 1.5):
-            found = exact(rows, temperature)
+            found = exact(DIALECT, rows, temperature)
             line["greedy_wrong"] = int((~found.greedy).sum())
             line["greedy_wrong_held_out"] = int((~found.greedy & unseen).sum())
             line[f"T{temperature}"] = _path_line(found)
             doubtful = rows[found.right < 0.5]
-            drawn = answers(doubtful, disks, temperature, 200, seed=1)
+            drawn = answers(DIALECT, doubtful, parser(disks), temperature, 200, seed=1)
             line[f"T{temperature}"]["majority_wrong"] = sum(map(majority_wrong, drawn))
         yield line
 
@@ -155,9 +60,9 @@ def held_out(states: int = 1000, count: int = 20) -> Iterator[dict[str, Any]]:
         groups = _held_out_rows(kind, states)
         for temperature in (0.1, 1.0, 1.5, 2.0):
             line = Counter[str]()
-            right = [1 - exact(rows, temperature).right for _, rows in groups]
+            right = [1 - exact(DIALECT, rows, temperature).right for _, rows in groups]
             for disks, rows in groups:
-                for seen in answers(rows, disks, temperature, count, seed=disks):
+                for seen in answers(DIALECT, rows, parser(disks), temperature, count, seed=disks):
                     line["states"] += 1
                     line["malformed"] += seen["malformed"]
                     line["wrong"] += count - seen["right"] - seen["malformed"]
@@ -172,7 +77,7 @@ def held_out(states: int = 1000, count: int = 20) -> Iterator[dict[str, Any]]:
             }
 
 
-def _held_out_rows(kind: str, states: int) -> list[tuple[int, data.Ints]]:
+def _held_out_rows(kind: str, states: int) -> list[tuple[int, Ints]]:
     """Distinct held-out states of 5 to 20 disks, about as many of each."""
     rng, groups = np.random.default_rng(2026), []
     for disks in range(data.SMALL, 21):

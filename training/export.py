@@ -1,8 +1,8 @@
 """Writes trained weights in the forms that others read: the package's npz, and a Hugging Face folder.
 
-`python -m training.export ship CHECKPOINT.npz` replaces the shipped weights and their digest;
-`python -m training.export hf FOLDER` makes a `LlamaForCausalLM` folder from the shipped ones. It needs
-numpy and safetensors, no torch. Read next: `gguf_export.py`.
+`python -m training.export ship DIALECT CHECKPOINT.npz` replaces the shipped weights and their digest;
+`python -m training.export hf FOLDER` makes a `LlamaForCausalLM` folder from the shipped ones of Hanoi. It
+needs numpy and safetensors, no torch. Read next: `gguf_export.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from maker.workers.embedded import tokenizer as t
 from maker.workers.embedded import weights
+from maker.workers.embedded.dialects.hanoi import DIALECT
+from maker.workers.embedded.vocabulary import BOS, EOS, PAD
 from maker.workers.embedded.weights import Array
 
 CHAT_TEMPLATE = (
@@ -25,10 +26,10 @@ CHAT_TEMPLATE = (
     "{{ 'previous_move' + message['content'].split('previous_move')[-1] }}"
     "{% endif %}{% endfor %}<answer>"
 )
-"""Keeps the last message from its last `previous_move` on, as `tokenizer.template` does."""
+"""Keeps the last message from its last `previous_move` on, as `Dialect.template` does."""
 
 
-def ship(checkpoint: Path, target: Path = weights.SHIPPED) -> str:
+def ship(checkpoint: Path, target: Path) -> str:
     """Write float16 arrays and the digest beside them; returns the digest."""
     with np.load(checkpoint, allow_pickle=False) as arrays:
         np.savez_compressed(target, **{name: arrays[name].astype(np.float16) for name in arrays.files})
@@ -69,9 +70,9 @@ def config(held: Mapping[str, Array]) -> dict[str, Any]:
         "rope_theta": 10000.0,
         "hidden_act": "silu",
         "tie_word_embeddings": True,
-        "bos_token_id": t.BOS,
-        "eos_token_id": t.EOS,
-        "pad_token_id": t.PAD,
+        "bos_token_id": BOS,
+        "eos_token_id": EOS,
+        "pad_token_id": PAD,
         "torch_dtype": "float32",
     }
 
@@ -79,13 +80,13 @@ def config(held: Mapping[str, Array]) -> dict[str, Any]:
 def tokenizer_file() -> dict[str, Any]:
     """A word-piece-free tokenizer: every token is an added one, so the longest match decides."""
     added = [
-        {"id": i, "content": text, "special": i <= t.EOS, "normalized": False,
+        {"id": i, "content": text, "special": i <= EOS, "normalized": False,
          "single_word": False, "lstrip": False, "rstrip": False}
-        for i, text in enumerate(t.VOCABULARY)
+        for i, text in enumerate(DIALECT.words.texts)
     ]  # fmt: skip
     model = {
         "type": "WordLevel",
-        "vocab": {text: i for i, text in enumerate(t.VOCABULARY)},
+        "vocab": {text: i for i, text in enumerate(DIALECT.words.texts)},
         "unk_token": "<pad>",
     }
     return {"version": "1.0", "added_tokens": added, "model": model, "decoder": {"type": "Fuse"},
@@ -97,11 +98,11 @@ def hugging_face(folder: Path) -> None:
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    held = weights.read()
+    held = weights.read(weights.shipped(DIALECT.name))
     save_file(named(held), folder / "model.safetensors", metadata={"format": "pt"})
     files = {
         "config.json": config(held),
-        "generation_config.json": {"do_sample": True, "top_k": 0, "top_p": 1.0, "eos_token_id": t.EOS},
+        "generation_config.json": {"do_sample": True, "top_k": 0, "top_p": 1.0, "eos_token_id": EOS},
         "tokenizer.json": tokenizer_file(),
         "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -118,8 +119,8 @@ def hugging_face(folder: Path) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["ship", checkpoint]:
-            print(ship(Path(checkpoint)))
+        case ["ship", dialect, checkpoint]:
+            print(ship(Path(checkpoint), weights.shipped(dialect)))
         case ["hf", folder]:
             hugging_face(Path(folder))
         case _:

@@ -1,4 +1,4 @@
-"""Writes the shipped weights as GGUF, the form that llama.cpp serves: numpy and `gguf`, no torch.
+"""Writes the shipped weights of Hanoi as GGUF, the form that llama.cpp serves: numpy and `gguf`, no torch.
 
 `python -m training.gguf_export OUT.gguf`. Two things differ from the Hugging Face form: rows of
 queries and keys are interleaved (llama.cpp turns neighbouring numbers, not halves), and the vocabulary
@@ -13,9 +13,10 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from maker.workers.embedded import tokenizer as t
 from maker.workers.embedded import weights
+from maker.workers.embedded.dialects.hanoi import DIALECT
 from maker.workers.embedded.transformer import CONTEXT, HEADS
+from maker.workers.embedded.vocabulary import BOS, EOS, PAD
 from maker.workers.embedded.weights import Array
 from training.export import CHAT_TEMPLATE, config, named
 
@@ -34,7 +35,7 @@ _PLACES = {
 
 def write_gguf(path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
-    held = weights.read()
+    held = weights.read(weights.shipped(DIALECT.name))
     _add_shape(writer, held)
     _add_tokenizer(writer)
     for name, array in named(held).items():
@@ -68,12 +69,12 @@ def _add_shape(writer: gguf.GGUFWriter, held: weights.Held) -> None:
 def _add_tokenizer(writer: gguf.GGUFWriter) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("default")
-    writer.add_token_list(list(t.VOCABULARY))
-    writer.add_token_types([gguf.TokenType.USER_DEFINED] * len(t.VOCABULARY))
+    writer.add_token_list(list(DIALECT.words.texts))
+    writer.add_token_types([gguf.TokenType.USER_DEFINED] * len(DIALECT.words.texts))
     writer.add_token_merges(["0 0"])  # a gpt2 tokenizer without merges is refused
-    writer.add_bos_token_id(t.BOS)
-    writer.add_eos_token_id(t.EOS)
-    writer.add_pad_token_id(t.PAD)
+    writer.add_bos_token_id(BOS)
+    writer.add_eos_token_id(EOS)
+    writer.add_pad_token_id(PAD)
     writer.add_add_bos_token(False)  # the template says it
     writer.add_chat_template(CHAT_TEMPLATE)
 

@@ -16,34 +16,38 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-VOCABULARY, WIDTH, LAYERS, HEADS, HIDDEN = 64, 64, 4, 2, 176
+WIDTH, HEADS, HIDDEN, CONTEXT = 64, 2, 176, 64
 THETA, EPSILON = 10000.0, 1e-5
-SHAPES = {
-    "embed": (VOCABULARY, WIDTH),
-    "norm": (WIDTH,),
-    "attention_norm": (LAYERS, WIDTH),
-    "qkv": (LAYERS, WIDTH, 3 * WIDTH),
-    "out": (LAYERS, WIDTH, WIDTH),
-    "mlp_norm": (LAYERS, WIDTH),
-    "gate_up": (LAYERS, WIDTH, 2 * HIDDEN),
-    "down": (LAYERS, HIDDEN, WIDTH),
-}
+
+
+def shapes(vocabulary: int, layers: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "embed": (vocabulary, WIDTH),
+        "norm": (WIDTH,),
+        "attention_norm": (layers, WIDTH),
+        "qkv": (layers, WIDTH, 3 * WIDTH),
+        "out": (layers, WIDTH, WIDTH),
+        "mlp_norm": (layers, WIDTH),
+        "gate_up": (layers, WIDTH, 2 * HIDDEN),
+        "down": (layers, HIDDEN, WIDTH),
+    }
 
 
 class Net(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int, layers: int) -> None:
         super().__init__()
-        for name, shape in SHAPES.items():
+        self.layers = layers
+        for name, shape in shapes(vocabulary, layers).items():
             self.register_parameter(name, nn.Parameter(torch.ones(shape)))
             if "norm" not in name:
-                scale = 0.02 / (2 * LAYERS) ** 0.5 if name in ("out", "down") else 0.02
+                scale = 0.02 / (2 * layers) ** 0.5 if name in ("out", "down") else 0.02
                 nn.init.normal_(getattr(self, name), std=scale * (64 / WIDTH) ** 0.5 * 3)
-        self.cos, self.sin = rope(64)
+        self.cos, self.sin = rope(CONTEXT)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits after every token."""
         x = F.embedding(tokens, self.embed)
-        for layer in range(LAYERS):
+        for layer in range(self.layers):
             x = x + self._attend(layer, F.rms_norm(x, (WIDTH,), self.attention_norm[layer], EPSILON))
             x = x + self._mlp(layer, F.rms_norm(x, (WIDTH,), self.mlp_norm[layer], EPSILON))
         return F.rms_norm(x, (WIDTH,), self.norm, EPSILON) @ self.embed.T

@@ -1,7 +1,7 @@
-"""Trains the embedded model: a main phase over fresh steps, then phases that dwell on the hard ones.
+"""Trains one set of weights: a main phase over fresh questions, then phases that dwell on the hard ones.
 
-`python -m training.train FOLDER --seed 1` writes FOLDER/main.npz, mined1.npz, ... and a log line
-every 100 steps. Held-out states (`data.held_out`) appear in no phase. The weights written are a
+`python -m training.train sorting FOLDER --seed 1` writes FOLDER/main.npz, mined1.npz, ... and a log line
+every 100 steps. Held-out questions appear in no phase. The weights written are a
 running average over the last few hundred steps. Read next: `evaluate.py`.
 """
 
@@ -12,7 +12,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,52 +19,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from maker.workers.embedded.tokenizer import ANSWER, PAD
-from training import data
+from maker.workers.embedded.vocabulary import ANSWER, PAD
+from training.lesson import Ints, Lesson, Phase
+from training.lessons import LESSONS
 from training.net import Net
 
-BATCH = 64
 AVERAGE = 0.998
 """Share of the old average kept at every step."""
-EXHAUSTIVE = 15
-"""Mining looks at every path state of runs of up to so many disks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    name: str
-    steps: int
-    rate: float
-    """Highest learning rate; it ends at a hundredth of it, along a cosine."""
-    path_share: float
-    hard_share: float = 0.0
-    """Of every batch, rows that the model was unsure of when the phase began."""
-    curriculum: bool = False
-    """Begin with at most 8 disks; all 20 from 30 % of the steps on."""
-
-
-PHASES = (
-    Phase("main", 11000, 3e-3, 0.45, curriculum=True),
-    Phase("mined1", 1800, 6e-4, 0.45, hard_share=0.4),
-    Phase("mined2", 1500, 5e-4, 0.6, hard_share=0.4),
-)
-
 
 # -- learning ----------------------------------------------------------------------------------------
 
 
 def run(
-    phase: Phase, net: Net, average: Net, seed: int, log: Callable[[str], None], save: Callable[[str], None]
+    lesson: Lesson,
+    phase: Phase,
+    net: Net,
+    average: Net,
+    seed: int,
+    log: Callable[[str], None],
+    save: Callable[[str], None],
 ) -> None:
     rng = np.random.default_rng([seed, sum(map(ord, phase.name))])
-    hard = mine(average, rng) if phase.hard_share else np.empty((0, data.LENGTH), np.int64)
-    log(f"{phase.name}: {len(hard)} hard rows")
+    hard = mine(lesson, average, rng) if phase.hard_share else None
+    log(f"{phase.name}: {0 if hard is None else len(hard)} hard rows")
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=phase.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
     loss_of = torch.compile(lambda rows: answer_loss(net, rows))
     recent = []
-    for step, rows in zip(range(phase.steps), batches(phase, hard, rng), strict=False):
+    for step, rows in zip(range(phase.steps), batches(lesson, phase, hard, rng), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = rate(phase, step)
         optimizer.zero_grad()
@@ -73,7 +55,7 @@ def run(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        follow(average, net, min(AVERAGE, step / (step + 10)) if phase.curriculum else AVERAGE)
+        follow(average, net, AVERAGE if phase.hard_share else min(AVERAGE, step / (step + 10)))
         recent.append(loss.item())
         if step % 100 == 99:
             log(f"{phase.name} {step + 1} loss {sum(recent) / len(recent):.5f} rate {rate(phase, step):.6f}")
@@ -92,7 +74,8 @@ def answer_loss(net: Net, rows: Tensor) -> Tensor:
     """Cross-entropy of the answer's tokens; the prompt's are given, not learned."""
     answered = (rows == ANSWER).cumsum(1)[:, :-1] > 0
     wanted = torch.where(answered, rows[:, 1:], PAD)
-    return F.cross_entropy(net(rows[:, :-1]).reshape(-1, 64), wanted.reshape(-1), ignore_index=PAD)
+    logits = net(rows[:, :-1])
+    return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=PAD)
 
 
 def follow(average: Net, net: Net, keep: float) -> None:
@@ -100,44 +83,30 @@ def follow(average: Net, net: Net, keep: float) -> None:
         torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - keep)
 
 
-def batches(phase: Phase, hard: data.Ints, rng: np.random.Generator) -> Iterator[Tensor]:
+def batches(lesson: Lesson, phase: Phase, hard: Ints | None, rng: np.random.Generator) -> Iterator[Tensor]:
     """Batches without end: fresh rows made 50 batches at a time, and hard ones among them."""
-    step, few = 0, int(BATCH * phase.hard_share) if len(hard) else 0
+    step, few = 0, int(lesson.batch * phase.hard_share) if hard is not None and len(hard) else 0
+    many = lesson.batch - few
     while True:
-        done = step / phase.steps
-        most = min(20, 8 + int(12 * done / 0.3)) if phase.curriculum else 20
-        fresh = np.concatenate([data.rows(s) for s in data.batch_of_steps(rng, 4000, most, phase.path_share)])
+        fresh = lesson.fresh(rng, 50 * lesson.batch * 5 // 4, phase.name, step / phase.steps)
         rng.shuffle(fresh)
-        for at in range(0, 50 * (BATCH - few), BATCH - few):
-            chosen = hard[rng.integers(0, len(hard), few)] if few else hard[:0]
-            yield torch.from_numpy(np.concatenate([fresh[at : at + BATCH - few], chosen]))
+        for at in range(0, 50 * many, many):
+            rows = fresh[at : at + many]
+            if hard is not None and few:
+                rows = np.concatenate([rows, hard[rng.integers(0, len(hard), few)]])
+            yield torch.from_numpy(rows)
             step += 1
 
 
 # -- mining ------------------------------------------------------------------------------------------
 
 
-def mine(net: Net, rng: np.random.Generator, limit: float = 0.97) -> data.Ints:
+def mine(lesson: Lesson, net: Net, rng: np.random.Generator, limit: float = 0.97) -> Ints:
     """Rows whose right answer has a chance below the limit, at temperature 1."""
-    hard = []
-    for steps in doubtful_pool(rng):
-        kept = data.rows(steps.take(~data.held_out(steps)))
-        hard.append(kept[chances(net, kept) < limit])
-    return np.concatenate(hard)
+    return np.concatenate([rows[chances(net, rows) < limit] for rows in lesson.pool(rng)])
 
 
-def doubtful_pool(rng: np.random.Generator) -> Iterator[data.Steps]:
-    """Every path state of 1 to 15 disks, random path states of 16 to 20, random and tall-pegged states."""
-    for disks in range(1, EXHAUSTIVE + 1):
-        yield data.path(disks, np.arange((1 << disks) - 1))
-    for disks in range(EXHAUSTIVE + 1, 21):
-        yield data.draw(rng, "path", disks, 8000)
-    for disks in range(3, 21):
-        yield data.draw(rng, "sticky", disks, 100 * disks)
-        yield data.draw(rng, "uniform", disks, 40 * disks)
-
-
-def chances(net: Net, rows: data.Ints, temperature: float = 1.0) -> np.ndarray:
+def chances(net: Net, rows: Ints, temperature: float = 1.0) -> np.ndarray:
     """The exact probability of every row's answer, teacher-forced."""
     found = []
     with torch.no_grad():
@@ -155,15 +124,17 @@ def chances(net: Net, rows: data.Ints, temperature: float = 1.0) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dialect", choices=LESSONS)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--phases", default=",".join(phase.name for phase in PHASES))
+    parser.add_argument("--phases", help="names with commas between, if not all")
     parser.add_argument("--start", type=Path, help="weights to begin with, for later phases alone")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.manual_seed(asked.seed)
-    net, average = Net(), Net()
+    lesson = LESSONS[asked.dialect]
+    net, average = (Net(len(lesson.dialect.words.texts), lesson.layers) for _ in range(2))
     if asked.start:
         net.load(np.load(asked.start))
     average.load(net.arrays())
@@ -172,16 +143,12 @@ def main() -> None:
         with (asked.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps({"cpu_s": round(time.process_time(), 1), "line": line}) + "\n")
 
-    for phase in PHASES:
-        if phase.name in asked.phases.split(","):
-            run(
-                phase,
-                net,
-                average,
-                asked.seed,
-                log,
-                lambda name: np.savez(asked.folder / name, **average.arrays()),
-            )
+    def save(name: str) -> None:
+        np.savez(asked.folder / name, **average.arrays())
+
+    for phase in lesson.phases:
+        if asked.phases is None or phase.name in asked.phases.split(","):
+            run(lesson, phase, net, average, asked.seed, log, save)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ class Arithmetic:
             self._problems = {"question": (op, columns.number(left), columns.number(right))}
         self._layouts = {name: columns.lay_out(*problem) for name, problem in self._problems.items()}
         self.steps = sum(layout.steps for layout in self._layouts.values())
+        self.model = "embedded"
 
     # -- the chain ---------------------------------------------------------------------------------
 

@@ -20,6 +20,9 @@ from maker.nouns import Json, Message, Prompt, Segment, Step
 MAX_TOKENS = 1000
 """Of a response; the one line takes about three for each neighbour."""
 
+EMBEDDED_NODES, EMBEDDED_NEIGHBOURS = 32, 8
+"""The model in the package was trained on nodes below the first with at most so many neighbours."""
+
 Node = Annotated[int, Field(ge=0, lt=10**9)]
 _RULES = Message("system", wording.RULES)
 
@@ -63,6 +66,7 @@ class Graph:
             if node is not None and node not in self.graph and not (nodes and node < nodes):
                 raise UsageError(f"graph: {name}={node}, expected a node of the graph")
         self.steps = len(self.graph)
+        self.model = "embedded" if _known(self.graph) else None
 
     # -- the chain ---------------------------------------------------------------------------------
 
@@ -116,6 +120,13 @@ class Graph:
     def _neighbours(self, step: Step) -> list[int]:
         node = search.node(step.state)
         return [] if node is None else self.graph[node]
+
+
+def _known(graph: Mapping[int, list[int]]) -> bool:
+    """Whether the model in the package can read every question."""
+    return all(
+        node < EMBEDDED_NODES and len(neighbours) <= EMBEDDED_NEIGHBOURS for node, neighbours in graph.items()
+    )
 
 
 def _edges(file: InputFile) -> list[tuple[int, int]]:

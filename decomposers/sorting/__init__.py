@@ -20,6 +20,9 @@ from maker.nouns import Json, Message, Prompt, Segment, Step
 MAX_TOKENS = 300
 """Of a response; the one line takes about five."""
 
+EMBEDDED_BELOW = 10**9
+"""The model in the package was trained on integers of up to nine digits."""
+
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _RULES = Message("system", wording.RULES)
@@ -43,6 +46,8 @@ class Sorting:
         if numbers is not None:
             self._lists = {"list": numbers}
         self.steps = round(sum(merging.expected(len(items)) for items in self._lists.values()))
+        known = all(abs(number) < EMBEDDED_BELOW for items in self._lists.values() for number in items)
+        self.model = "embedded" if known else None
 
     # -- the chain ---------------------------------------------------------------------------------
 

@@ -70,7 +70,8 @@ def _packages() -> str:
 def _weights() -> str:
     from maker.workers import embedded
 
-    embedded.load()
+    for dialect in embedded.dialects.KNOWN:
+        embedded.load(dialect)
     return "the embedded model's weights match their digest"
 
 

@@ -1,8 +1,9 @@
-"""The embedded model: a very small language model in numpy that plays the towers of Hanoi, mostly right.
+"""The embedded model: very small language models in numpy, one a task, each mostly right in its own.
 
-It needs no key and no network. It does not read the rules in the prompt, knows no other task and no
-more than 20 disks. Chains that wait in the same turn of the event loop are drawn in one batch.
-Invariant: a seat's text depends on its prompt, temperature and seed alone. Read next: `drawing.py`.
+It needs no key and no network. It does not read the rules in the prompt and knows no task but those in
+`dialects/`; which one is asked shows at the prompt's end. Chains that wait in the same turn of the event
+loop are drawn in one batch. Invariant: a seat's text depends on its prompt, temperature and seed alone.
+Read next: `drawing.py`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from time import perf_counter
 
 from maker.errors import UsageError
 from maker.model import Request
-from maker.nouns import Sample, Seat, Step
+from maker.nouns import Message, Sample, Seat, Step
 from maker.task import Decomposer
-from maker.workers.embedded import tokenizer, weights
+from maker.workers.embedded import dialects, weights
+from maker.workers.embedded.dialect import Dialect
 from maker.workers.embedded.drawing import Asked, Draw, Drawing
 from maker.workers.embedded.transformer import CONTEXT, Transformer
 
@@ -27,9 +30,21 @@ MOST = 64
 
 
 @cache
-def load() -> Transformer:
-    """The shipped model, read once a process; MakerError if its weights are damaged."""
-    return Transformer(weights.read())
+def load(dialect: Dialect) -> Transformer:
+    """A shipped model, read once a process; MakerError if its weights are damaged."""
+    return Transformer(weights.read(weights.shipped(dialect.name)))
+
+
+def fill(dialect: Dialect, asked: list[Asked]) -> None:
+    """Fill all draws, in one batch."""
+    Drawing(load(dialect), dialect.guess, asked).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    dialect: Dialect
+    asked: Asked
+    drawn: asyncio.Future[None]
 
 
 class Embedded:
@@ -48,27 +63,27 @@ class Embedded:
         self.name = "embedded" if temperature == 1.0 else f"embedded:temperature={temperature}"
         self.temperatures: tuple[float | None, float | None] = (float(temperature), float(temperature))
         self._temperature = float(temperature)
-        self._transformer = load()
         if task is not None:
             _try(task)
-        self._waiting: list[tuple[Asked, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
 
     async def draw(self, request: Request) -> AsyncIterator[Sample]:
-        """Fill every seat; UsageError if the prompt is not a question about Hanoi with 1 to 20 disks."""
+        """Fill every seat; UsageError if the prompt is not a question of a task that the model knows."""
         begun = perf_counter()
-        asked = self._asked(request)
+        dialect, prompt = _question(request.prompt.messages)
+        asked = self._asked(request, prompt)
         loop = asyncio.get_running_loop()
         drawn = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._flush, loop)
-        self._waiting.append((asked, drawn))
+        self._waiting.append(_Waiting(dialect, asked, drawn))
         await drawn
-        for sample in self._samples(request, asked, perf_counter() - begun):
+        for sample in self._samples(request, dialect, asked, perf_counter() - begun):
             yield sample
 
     async def aclose(self) -> None:
-        for _, drawn in self._waiting:
-            drawn.cancel()
+        for waiting in self._waiting:
+            waiting.drawn.cancel()
         self._waiting.clear()
 
     # -- one batch a turn --------------------------------------------------------------------------
@@ -78,20 +93,19 @@ class Embedded:
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         if self._waiting:
             loop.call_soon(self._flush, loop)
-        wanted = [(asked, drawn) for asked, drawn in batch if not drawn.done()]
-        if wanted:
-            Drawing(self._transformer, [asked for asked, _ in wanted]).run()
-        for _, drawn in wanted:
-            drawn.set_result(None)
+        wanted: dict[Dialect, list[Asked]] = {}
+        for waiting in batch:
+            if not waiting.drawn.done():
+                wanted.setdefault(waiting.dialect, []).append(waiting.asked)
+        for dialect, asked in wanted.items():
+            fill(dialect, asked)
+        for waiting in batch:
+            if not waiting.drawn.done():
+                waiting.drawn.set_result(None)
 
     # -- from a request and back to samples --------------------------------------------------------
 
-    def _asked(self, request: Request) -> Asked:
-        prompt = tokenizer.template(request.prompt.messages)
-        if len(prompt) >= CONTEXT:
-            raise UsageError(
-                f"the embedded model saw a prompt of {len(prompt)} tokens, expected under {CONTEXT}"
-            )
+    def _asked(self, request: Request, prompt: list[int]) -> Asked:
         cap = request.prompt.max_tokens
         draws = [Draw(self._heat(seat), seat.seed) for seat in request.seats]
         return Asked(prompt, draws, CONTEXT if cap is None else max(1, cap))
@@ -99,10 +113,10 @@ class Embedded:
     def _heat(self, seat: Seat) -> float:
         return self._temperature if seat.temperature is None else seat.temperature
 
-    def _samples(self, request: Request, asked: Asked, latency: float) -> Iterator[Sample]:
+    def _samples(self, request: Request, dialect: Dialect, asked: Asked, latency: float) -> Iterator[Sample]:
         share, rest = divmod(len(asked.prompt), len(asked.draws))
         for number, (seat, draw) in enumerate(zip(request.seats, asked.draws, strict=True)):
-            text, stopped = _text(draw, request.prompt.stop)
+            text, stopped = _text(dialect, draw, request.prompt.stop)
             yield Sample(
                 seat=seat,
                 text=text,
@@ -120,11 +134,20 @@ def _try(task: Decomposer) -> None:
     for segment in islice(task.segments(), 1):
         prompt = task.prompt(Step(segment.id, 0, segment.state))
         if prompt is not None:
-            tokenizer.template(prompt.messages)
+            _question(prompt.messages)
 
 
-def _text(draw: Draw, stops: tuple[str, ...]) -> tuple[str, bool]:
+def _question(messages: tuple[Message, ...]) -> tuple[Dialect, list[int]]:
+    """A question whose dialect has its weights loaded: damaged ones are an error of who asks."""
+    dialect, prompt = dialects.find(messages)
+    if len(prompt) >= CONTEXT:
+        raise UsageError(f"the embedded model saw a prompt of {len(prompt)} tokens, expected under {CONTEXT}")
+    load(dialect)
+    return dialect, prompt
+
+
+def _text(dialect: Dialect, draw: Draw, stops: tuple[str, ...]) -> tuple[str, bool]:
     """The response up to its end mark or the first stop, and whether it had one of them."""
-    text = tokenizer.decode(draw.tokens if draw.cut else draw.tokens[:-1])
+    text = dialect.words.decode(draw.tokens if draw.cut else draw.tokens[:-1])
     ends = [at for at in map(text.find, stops) if at >= 0]
     return (text[: min(ends)], True) if ends else (text, not draw.cut)

@@ -9,15 +9,18 @@ Invariant: a seat's text depends on its prompt, temperature and seed alone. Read
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from maker.workers.embedded import chance
-from maker.workers.embedded import tokenizer as t
-from maker.workers.embedded.guessing import guess
 from maker.workers.embedded.transformer import CONTEXT, Cache, Transformer
+from maker.workers.embedded.vocabulary import EOS, PAD
 from maker.workers.embedded.weights import Array
+
+Guess = Callable[[list[int], int], list[int]]
+"""`Dialect.guess`."""
 
 
 @dataclass(slots=True)
@@ -60,10 +63,10 @@ class _Row:
 
 
 class Drawing:
-    """One batch, from its prompts to the last end mark."""
+    """One batch in one dialect, from its prompts to the last end mark."""
 
-    def __init__(self, transformer: Transformer, asked: list[Asked]) -> None:
-        self._transformer = transformer
+    def __init__(self, transformer: Transformer, guess: Guess, asked: list[Asked]) -> None:
+        self._transformer, self._guess = transformer, guess
         self._draws = [draw for one in asked for draw in one.draws]
         self._heat = np.array([draw.temperature for draw in self._draws])
         self._numbers = chance.uniforms([draw.seed for draw in self._draws], CONTEXT)
@@ -86,7 +89,7 @@ class Drawing:
 
     def _pass(self) -> None:
         for row in self._rows:
-            row.guess = guess(row.tokens, row.prompt)[: row.end - len(row.tokens) - 1]
+            row.guess = self._guess(row.tokens, row.prompt)[: row.end - len(row.tokens) - 1]
         logits = self._logits(max(len(row.guess) for row in self._rows) + 1)
         seats = [seat for row in self._rows for seat in row.seats]
         spread = np.repeat(np.arange(len(self._rows)), [len(row.seats) for row in self._rows])
@@ -101,7 +104,7 @@ class Drawing:
         """Of each row: after its last token, and after every token of its guess."""
         rows = self._rows
         chunks = [row.tokens[row.cached :] + row.guess for row in rows]
-        tokens = np.full((len(rows), max(map(len, chunks))), t.PAD)
+        tokens = np.full((len(rows), max(map(len, chunks))), PAD)
         for number, chunk in enumerate(chunks):
             tokens[number, : len(chunk)] = chunk
         hidden = self._transformer.hidden(tokens, np.array([row.cached for row in rows]), self._cache)
@@ -143,7 +146,7 @@ class Drawing:
         return heirs
 
     def _ended(self, row: _Row) -> bool:
-        stopped = row.tokens[-1] == t.EOS
+        stopped = row.tokens[-1] == EOS
         if not stopped and len(row.tokens) < row.end:
             return False
         for seat in row.seats:

@@ -1,7 +1,8 @@
 """Reads the weights that come with the package, after checking that they are what was shipped.
 
-`hanoi.npz` holds eight float16 arrays and nothing that could run; `hanoi.npz.sha256` beside it holds
-its digest. Invariant: no array reaches the transformer unless the digest agrees. Read next: `tokenizer.py`.
+`dialects/NAME.npz` holds eight float16 arrays and nothing that could run; `NAME.npz.sha256` beside it
+holds its digest. Invariant: no array reaches the transformer unless the digest agrees. Read next:
+`transformer.py`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ Array: TypeAlias = NDArray[np.float32]
 Held: TypeAlias = Mapping[str, Array]
 """The arrays by name; `training/net.py` lists their shapes."""
 
-SHIPPED = Path(__file__).with_name("hanoi.npz")
+
+def shipped(name: str) -> Path:
+    """The file of one dialect's weights."""
+    return Path(__file__).parent / "dialects" / f"{name}.npz"
 
 
-def read(file: Path = SHIPPED) -> Held:
+def read(file: Path) -> Held:
     """The arrays by name; MakerError if the file is missing or is not the one that was shipped."""
     with np.load(io.BytesIO(_checked(file)), allow_pickle=False) as arrays:
         return {name: arrays[name].astype(np.float32) for name in arrays.files}

@@ -1,21 +1,23 @@
 """Hanoi steps as rows of tokens, made by the thousand: random, tall-pegged and solution-path states.
 
 The right answer follows the same fixed rule as `decomposers/hanoi/path.py` (a test compares them).
-It keeps 2 % of the states apart by a hash and never trains on them. Invariant: a row is the
-template's prompt followed by the answer and the end mark, padded on the right. Read next: `net.py`.
+It keeps 2 % of the states apart by a hash and never trains on them. Read next:
+`../train.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maker.workers.embedded import tokenizer as t
+from maker.workers.embedded.dialects import hanoi as h
+from maker.workers.embedded.vocabulary import ANSWER, BOS, EOS, PAD
+from training.lesson import Ints, Lesson, Phase
 
-Ints = NDArray[np.int64]
 LENGTH = 59
 """Tokens of the longest row (20 disks): 30 of the prompt, 29 of the answer."""
 SMALL = 5
@@ -128,7 +130,7 @@ def held_out(steps: Steps) -> NDArray[np.bool_]:
 
 def rows(steps: Steps) -> Ints:
     """Prompt, answer and end mark of every step, padded to LENGTH."""
-    full = np.full((len(steps), LENGTH), t.PAD)
+    full = np.full((len(steps), LENGTH), PAD)
     for none in (True, False):
         which = (steps.previous[:, 0] == 0) == none
         if which.any():
@@ -141,9 +143,9 @@ def _rows(steps: Steps, none: bool) -> Ints:
     moves = next_moves(steps)
     after = steps.pegs.copy()
     after[np.arange(len(steps)), moves[:, 0] - 1] = moves[:, 2]
-    head = [[t.BOS, t.NONE]] if none else [[t.BOS, t.PREVIOUS], _triple(steps.previous), [t.CURRENT]]
-    parts = [*head, _lists(steps.pegs), [t.END, t.ANSWER, t.MOVE], _triple(moves), [t.NEXT], _lists(after)]
-    parts.append([t.END, t.EOS])
+    head = [[BOS, h.NONE]] if none else [[BOS, h.PREVIOUS], _triple(steps.previous), [h.CURRENT]]
+    parts = [*head, _lists(steps.pegs), [h.END, ANSWER, h.MOVE], _triple(moves), [h.NEXT], _lists(after)]
+    parts.append([h.END, EOS])
     return np.concatenate([_tile(part, len(steps)) for part in parts], axis=1)
 
 
@@ -152,7 +154,7 @@ def _tile(part: Any, count: int) -> Ints:
 
 
 def _triple(moves: Ints) -> Ints:
-    return moves + np.array([t.FIRST, t.LATER, t.LATER])
+    return moves + np.array([h.FIRST, h.LATER, h.LATER])
 
 
 def _lists(pegs: Ints) -> Ints:
@@ -163,7 +165,7 @@ def _lists(pegs: Ints) -> Ints:
     order = np.argsort(keys, axis=1)
     separator = order >= disks
     begins = np.concatenate([np.ones((count, 1), bool), separator[:, :-1]], axis=1)
-    return np.where(separator, t.BETWEEN, order + 1 + np.where(begins, t.FIRST, t.LATER))
+    return np.where(separator, h.BETWEEN, order + 1 + np.where(begins, h.FIRST, h.LATER))
 
 
 # -- what training sees ------------------------------------------------------------------------------
@@ -187,3 +189,44 @@ def draw(rng: np.random.Generator, kind: str, disks: int, count: int) -> Steps:
     if kind == "path":
         return path(disks, rng.integers(0, (1 << disks) - 1, count))
     return uniform(rng, disks, count) if kind == "uniform" else sticky(rng, disks, count)
+
+
+PATH_SHARE = {"main": 0.45, "mined1": 0.45, "mined2": 0.6}
+EXHAUSTIVE = 15
+"""Mining looks at every path state of runs of up to so many disks."""
+
+
+def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
+    """In the main phase at most 8 disks at first, and all 20 from 30 % on."""
+    most = min(20, 8 + int(12 * done / 0.3)) if phase == "main" else 20
+    return np.concatenate([rows(steps) for steps in batch_of_steps(rng, count, most, PATH_SHARE[phase])])
+
+
+def pool(rng: np.random.Generator) -> Iterator[Ints]:
+    for steps in _doubtful(rng):
+        yield rows(steps.take(~held_out(steps)))
+
+
+def _doubtful(rng: np.random.Generator) -> Iterator[Steps]:
+    """Every path state of 1 to 15 disks, random path states of 16 to 20, random and tall-pegged states."""
+    for disks in range(1, EXHAUSTIVE + 1):
+        yield path(disks, np.arange((1 << disks) - 1))
+    for disks in range(EXHAUSTIVE + 1, 21):
+        yield draw(rng, "path", disks, 8000)
+    for disks in range(3, 21):
+        yield draw(rng, "sticky", disks, 100 * disks)
+        yield draw(rng, "uniform", disks, 40 * disks)
+
+
+LESSON = Lesson(
+    h.DIALECT,
+    layers=4,
+    batch=64,
+    phases=(
+        Phase("main", 11000, 3e-3),
+        Phase("mined1", 1800, 6e-4, hard_share=0.4),
+        Phase("mined2", 1500, 5e-4, hard_share=0.4),
+    ),
+    fresh=fresh,
+    pool=pool,
+)

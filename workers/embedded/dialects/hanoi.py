@@ -1,0 +1,80 @@
+"""The towers of Hanoi in the words of the paper's prompt, with 1 to 20 disks.
+
+The question stands from the last `previous_move` on; whatever stands before it (rules, procedure) is
+not read, so editing it changes nothing. Invariant: a token is a frame, a separator or a disk, so a
+response has one token for each disk and nine for the rest. Read next: `../drawing.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from maker.workers.embedded.dialect import Dialect
+from maker.workers.embedded.vocabulary import EOS, Vocabulary
+
+LARGEST: Final = 20
+"""Disks are numbered 1 to this."""
+
+_FRAMES = (
+    "previous_move = None\ncurrent_state = [[",
+    "previous_move = [",
+    "]\ncurrent_state = [[",
+    "move = [",
+    "]\nnext_state = [[",
+    "], [",
+    "]]",
+)
+NONE, PREVIOUS, CURRENT, MOVE, NEXT, BETWEEN, END = range(EOS + 1, EOS + 1 + len(_FRAMES))
+FIRST: Final = END + 1
+"""The token of the number 0 where a list begins; number d is `FIRST + d`."""
+LATER: Final = FIRST + LARGEST + 1
+"""The token of ", 0"; number d after another one is `LATER + d`."""
+
+_NUMBERS = [str(number) for number in range(LARGEST + 1)]
+_USED = (*_FRAMES, *_NUMBERS, *(f", {number}" for number in _NUMBERS))
+WORDS: Final = Vocabulary(*_USED, *(f"<spare{number}>" for number in range(60 - len(_USED))))
+
+
+def guess(tokens: list[int], prompt: int) -> list[int]:
+    """The frame of an answer, and the question's pegs read on from here."""
+    said = tokens[prompt:]
+    if not said:
+        return [MOVE]
+    pegs = tokens[_begin(tokens) : prompt - 1]
+    if len(said) == 4:
+        return [NEXT, *pegs]
+    if len(said) < 4 or said[4] != NEXT or said[-1] == END:
+        return []
+    return _read_on(pegs, said[5:])
+
+
+def _begin(tokens: list[int]) -> int:
+    return 2 if tokens[1] == NONE else 6
+
+
+def _read_on(pegs: list[int], said: list[int]) -> list[int]:
+    """The pegs after the disk said last, or from the next peg on if that disk came from elsewhere."""
+    bars = [at for at, token in enumerate(pegs) if token in (BETWEEN, END)]
+    peg = said.count(BETWEEN)
+    if peg >= len(bars):
+        return []
+    begin = bars[peg - 1] + 1 if peg else 0
+    here = [_number(token) for token in pegs[begin : bars[peg]]]
+    if not said or said[-1] == BETWEEN:
+        return pegs[begin:]
+    disk = _number(said[-1])
+    return pegs[begin + here.index(disk) + 1 :] if disk in here else pegs[bars[peg] :]
+
+
+def _number(token: int) -> int:
+    return token - LATER if token >= LATER else token - FIRST
+
+
+DIALECT = Dialect(
+    name="hanoi",
+    knows=f"the towers of Hanoi with 1 to {LARGEST} disks",
+    opening="previous_move",
+    words=WORDS,
+    read=WORDS.encode,
+    guess=guess,
+)
