@@ -15,11 +15,8 @@ class Comparison(Task):
 
     def __init__(self, task: Task, step: Step, first: Json, answer: Json) -> None:
         super().__init__(task.decomposer, task.name)
+        self.judges = False
         self._at, self._pair = step, (first, answer)
-
-    @property
-    def judges(self) -> bool:
-        return False
 
     def prompt(self, step: Step) -> Prompt | None:
         return self.comparison(self._at, *self._pair) if step.index == self._at.index else None

@@ -117,6 +117,8 @@ class Task:
         self._join: Callable[[Step, list[Json]], Json] = getattr(decomposer, "join", None) or _no_join
         self._same: Callable[[Step, Json, Json], bool | None] | None = getattr(decomposer, "same", None)
         self._judge: Callable[[Step, Json, Json], Prompt] | None = getattr(decomposer, "judge", None)
+        self.judges = self._same is not None or self._judge is not None
+        """It says itself which answers are the same, or has them judged."""
         self._ruling: Callable[[Step, str], bool] = getattr(decomposer, "ruling", None) or _yes_or_no
         self._parse: Callable[[Step, str], Json] | None = getattr(decomposer, "parse", None)
         typed = getattr(decomposer, "answer", None)
@@ -191,11 +193,6 @@ class Task:
             raise self._wrong("check", step, verdict, "True, False or a reason")
         if verdict is not True:
             raise RedFlag(verdict or "check")
-
-    @property
-    def judges(self) -> bool:
-        """It says itself which answers are the same, or has them judged."""
-        return self._same is not None or self._judge is not None
 
     def same(self, step: Step, first: Json, answer: Json) -> bool | None:
         """Whether an answer votes for what an earlier one said; None: a judge must say (`comparison`)."""
