@@ -127,7 +127,10 @@ def resume(
     panel's again. Raises IncompatibleResumeError when a plug-in's file is not what it was, before any import.
     """
     if not retry_parked and (model or k is not None or voter is not None):
-        raise UsageError("another panel is for parked steps (retry_parked), or for a fork of the run")
+        raise UsageError(
+            "another panel (model, k, voter) is for parked steps: add --retry-parked (retry_parked=True); "
+            "for a new run from a step of this one: maker fork"
+        )
     directory = RunDirectory(Path(run_dir))
     manifest = directory.manifest()
     fields = ("task", "models", "voter", "red_flags")

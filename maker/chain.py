@@ -200,7 +200,7 @@ class Chain:
             return self._commit(verdict.key)
         fresh = self.ballot.want(verdict.votes)
         if not self.ballot.wanted:
-            return [self._park(f"undecided after {self.ballot.total + self.ballot.flagged} samples")]
+            return [self._park(self._undecided())]
         return self._draws(fresh) if fresh else []
 
     def _verdict(self) -> Decided | Want:
@@ -208,6 +208,11 @@ class Chain:
             return self.panel.decide(self.step, self.ballot)
         first = next(iter(self.ballot.answers), None)
         return Want(1) if first is None else Decided(first)
+
+    def _undecided(self) -> str:
+        flagged = self.ballot.flagged
+        of_them = f", {flagged} of them red-flagged" if flagged else ""
+        return f"undecided after {self.ballot.total + flagged} samples{of_them}"
 
     def _commit(self, key: str) -> list[Wish]:
         """Decide the head and go on to the next step; what cannot be advanced is not committed."""

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from maker import chunks, history
+from maker.journal import COPIED
 from maker.nouns import Step
 from maker.records import Record
 
@@ -28,6 +29,11 @@ class Chapter:
     header: Record
     after: Record | None
     """The next header; None for the newest chunk."""
+
+    @property
+    def copied(self) -> bool:
+        """By a fork, from another run."""
+        return bool(self.header["epoch"][0] == COPIED)
 
     def may_hold(self, count: str) -> bool:
         """Whether it may hold decided steps of a sort that headers count: `contested` or `flagged`."""

@@ -7,6 +7,7 @@ how a run is asked for (`api.py`). Invariant: only the command that owns the run
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -131,6 +132,9 @@ class Command:
         progress = coordinator.progress
         totals = progress.totals
         parked = [park.tally for park in coordinator.parked.values()]
+        reasons = Counter(totals.reasons)
+        for flags in (flags for tally in parked for flags in tally.flags):
+            reasons[flags.reason] += len(flags.draws)
         return RunResult(
             status,
             None if reason is None else inert(reason, 1000),
@@ -148,7 +152,7 @@ class Command:
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
             cost=progress.cost,
-            flags=dict(totals.reasons),
+            flags=dict(reasons),
             lost_workers=progress.lost_workers,
             seconds=round(progress.seconds, 3),
             run=str(self.directory.path),

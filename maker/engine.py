@@ -188,7 +188,7 @@ class Drive:
         if isinstance(event, Sample):
             self._write_sample(event)
             return self.chain.receive(event)
-        if isinstance(event, BlockedError) or not isinstance(event, Exception):
+        if isinstance(event, BlockedError | KeyboardInterrupt):
             raise event
         return self.chain.fail(explained("the model", self.chain.step, event))
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from maker import history
-from maker.errors import UsageError
-from maker.journal import Lane
+from maker.errors import UsageError, inert
+from maker.journal import COPIED, Lane
 from maker.panel import Panel
 from maker.records import Record
 from maker.recovery import Recovery
@@ -26,7 +26,7 @@ def fork(old: RunDirectory, new: RunDirectory, segment: str, index: int, task: T
     """
     run, copied, cuts = new.manifest().run, 0, _cuts(segment, index)
     for lane in old.lanes():
-        writer = _Copy(Lane.claim(new.lane(lane), run), Recovery(task, panel))
+        writer = _Copy(Lane.claim(new.lane(lane), run, COPIED), Recovery(task, panel))
         for record in history.read(old.lane(lane)):
             if _kept(record, cuts):
                 writer.copy(record)
@@ -37,7 +37,13 @@ def fork(old: RunDirectory, new: RunDirectory, segment: str, index: int, task: T
 
 def check(old: RunDirectory, segment: str, index: int) -> None:
     """Raises UsageError when a run has not come to a step."""
-    reached = sum(record["segment"] == segment for record in old.records(("decision",)))
+    there, reached = False, 0
+    for record in old.records(("decision", "event")):
+        if record.get("segment") == segment:
+            there = there or record.get("event") == "open"
+            reached += record["kind"] == "decision"
+    if not there:
+        raise UsageError(f"{old.path}: no segment {inert(segment)} was begun: see maker steps {old.path}")
     if reached < index:
         raise UsageError(
             f"{old.path}: segment {segment} has {reached} decided steps, expected {index} or more"

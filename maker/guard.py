@@ -5,7 +5,6 @@ Nothing is caught that is not the plug-in's. Invariant: the message is one print
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import traceback
@@ -36,8 +35,8 @@ def guarded(
     """
     try:
         return method(*args)
-    except (Exception, SystemExit, asyncio.CancelledError) as error:
-        if isinstance(error, allowed):
+    except BaseException as error:
+        if isinstance(error, (*allowed, KeyboardInterrupt)):
             raise
         raise PluginError(explained(what, step, error, blamed or method)) from error
 

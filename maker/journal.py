@@ -32,6 +32,8 @@ Epoch: TypeAlias = tuple[int, int]
 Durability: TypeAlias = Literal["group", "step"]
 """When records are synced: by whoever calls `sync`, now and then; or also with every decision."""
 
+COPIED = 0
+"""In place of a command's number: of the owner that copies a lane for a fork of its run."""
 CHUNK_BYTES = 4 << 20
 """An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples."""
 LONG_HEADER = CHUNK_BYTES // 2

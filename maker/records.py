@@ -181,9 +181,15 @@ def from_prompt(segment: str, index: int, state: str, prompt: Prompt) -> Record:
 def rendered(prompt: Prompt) -> dict[str, Json]:
     """A prompt as plain JSON."""
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+    schema = {} if prompt.schema is None else {"schema": prompt.schema}
     kind = {"proposal": True} if prompt.proposal else {}
-    how = {"max_tokens": prompt.max_tokens, "stop": list(prompt.stop), "schema": prompt.schema}
-    return {"messages": messages, **how, **kind}
+    return {
+        "messages": messages,
+        "max_tokens": prompt.max_tokens,
+        "stop": list(prompt.stop),
+        **schema,
+        **kind,
+    }
 
 
 def event(name: str, **fields: Json) -> Record:

@@ -31,6 +31,8 @@ class Replayed:
     """None if they give none."""
     reason: str | None
     """Why they give none."""
+    copied: bool = False
+    """It was decided in another run, by that one's panel: replay it there."""
 
     @property
     def by_person(self) -> bool:
@@ -56,12 +58,10 @@ def replay(
     """
     for step in retrace(run, task, selection):
         if step.verdict is not None and step.decided:
-            given = step.verdict.get("by") == "person"
-            yield (
-                Replayed(step.verdict, step.verdict, None)
-                if given
-                else _compared(step.verdict, decide(step, task, panel, amended))
-            )
+            if step.copied or step.verdict.get("by") == "person":
+                yield Replayed(step.verdict, step.verdict, None, step.copied)
+            else:
+                yield _compared(step.verdict, decide(step, task, panel, amended))
 
 
 def _compared(recorded: Record, found: Decision | Park | None) -> Replayed:

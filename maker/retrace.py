@@ -33,6 +33,8 @@ class Retraced:
     """The panel that it was given, if not the run's."""
     verdict: Record | None = None
     """Its decision, or the park at which it waits; None while it is open."""
+    copied: bool = False
+    """Its decision is another run's, which this one was forked from."""
 
     @property
     def decided(self) -> bool:
@@ -49,7 +51,9 @@ def retrace(run: RunDirectory, task: Task, selection: Selection = EVERY_STEP) ->
                 continue
             heads = _heads(chapter) if heads is None else heads
             for record in chapter.records("sample", "decision", "event"):
-                yield from _fold(record, heads, task, selection)
+                for done in _fold(record, heads, task, selection):
+                    done.copied = chapter.copied
+                    yield done
         for head in (heads or {}).values():
             if selection.takes(head.verdict) if head.verdict else selection.asks_for(head.step):
                 yield head

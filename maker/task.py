@@ -274,7 +274,7 @@ class Task:
         return self._call(what, step, canonical.plain, value)
 
     def _call(self, what: str, step: Step | None, method: Callable[..., T], *args: object) -> T:
-        blamed = getattr(self.decomposer, what, None)
+        blamed = getattr(self.decomposer, what, None) or self.decomposer.prompt
         return guarded(what, step, method, *args, allowed=_ALLOWED.get(what, ()), blamed=blamed)
 
     def _wrong(self, what: str, step: Step | None, value: object, expected: str) -> PluginError:

@@ -59,8 +59,8 @@ def parked_in(run: RunDirectory, verdict: Verdict) -> str:
     found = next(((lane, head) for lane, head in heads(run) if head.segment == segment), None)
     if found is None:
         raise UsageError(
-            f"segment {segment} has finished or not begun, and only a parked step can be decided: see "
-            f"maker steps {run.path} --parked"
+            f"segment {segment} has finished, has not begun or is none of this run, and only a parked step "
+            f"can be decided: see maker steps {run.path} --parked"
         )
     lane, head = found
     if verdict.index < head.index:

@@ -19,7 +19,7 @@ Decided = list[tuple[str, int, Json]]
 ROOT = Path(__file__).resolve().parents[1]
 
 
-class Death(BaseException):
+class Death(KeyboardInterrupt):
     """What kills a process, as far as code in it can tell."""
 
 

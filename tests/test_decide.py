@@ -96,7 +96,7 @@ def test_a_step_that_parked_again_after_a_retry_can_be_decided(parked: Path) -> 
     [
         (("b", 1), "x", "step b:1 is decided; .*maker fork"),
         (("b", 3), "x", "step b:3 is not reached; its segment stands at b:2"),
-        (("a", 3), "x", "segment a has finished or not begun"),
+        (("a", 3), "x", "segment a has finished, has not begun or is none"),
         (("b", 2), "z", "cannot go on from this answer: advance raised ValueError at step b:2"),
         (("b", 2), float("nan"), "not JSON that can be written"),
         (("b", 2), {1, 2}, "not JSON that can be written"),

@@ -59,10 +59,16 @@ class Faulty:
         return self._maybe("verify", True)
 
 
+class Panic(BaseException):
+    """As extensions in other languages raise."""
+
+
 def faults(what: str) -> Any:
     match what:
         case "raises":
             raise ValueError("\x1b[31mred\x07 \ud800")
+        case "panics":
+            raise Panic("bb")
         case "exits":
             raise SystemExit(9)
         case "cancels":
@@ -97,7 +103,7 @@ def run(folder: Path, where: str, what: str, model: type = Plain) -> maker.RunRe
 
 
 STEPWISE = ("prompt", "parse", "check", "canonical", "advance")
-WRONG = ("raises", "exits", "cancels", "flags oddly", "joins", "set", "nan", "object", "deep")
+WRONG = ("raises", "panics", "exits", "cancels", "flags oddly", "joins", "set", "nan", "object", "deep")
 
 
 @pytest.mark.timeout(30)

@@ -46,6 +46,27 @@ def test_a_fork_with_nothing_changed_decides_the_same_again(maker: Maker, old: P
     assert maker("replay", "new").code == 0
 
 
+def test_a_replay_leaves_out_what_a_fork_has_copied(maker: Maker, old: Path) -> None:
+    maker("fork", old, "--at", "1:40", "--run-dir", "new", "--k", 5)
+    assert maker("replay", "new", "--json").events[0]["steps"] == 0
+    maker("resume", "new")
+    ended = maker("replay", "new", "--json")
+    assert (ended.code, ended.events[0]["steps"], ended.events[0]["different"]) == (0, 45, 0)
+    assert ended.events[0]["copied"] == 85 + 40 + 85
+    assert "210 copied by the fork: replay the run that it is of" in maker("replay", "new").out
+    maker("fork", "new", "--at", "1:60", "--run-dir", "newer", "--k", 3)
+    maker("resume", "newer")
+    assert maker("replay", "newer", "--json").events[0]["copied"] == 230
+
+
+@pytest.mark.parametrize("at", ["x:0", "1/40.0:0", "9:0"])
+def test_a_fork_at_a_segment_that_is_none_is_refused(maker: Maker, old: Path, at: str) -> None:
+    ended = maker("fork", old, "--at", at, "--run-dir", "new")
+    assert ended.code == 2
+    assert f"no segment {at[:-2]} was begun" in ended.err
+    assert not (maker.folder / "new").exists()
+
+
 def test_a_fork_at_a_step_that_was_not_reached_is_refused(maker: Maker, old: Path) -> None:
     ended = maker("fork", old, "--at", "0:999", "--run-dir", "new")
     assert ended.code == 2

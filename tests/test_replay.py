@@ -61,7 +61,9 @@ def forged_decision(run: Path) -> tuple[Record, Record]:
 def test_a_replay_decides_the_same_to_the_byte(maker: Maker, run: Path) -> None:
     ended = maker("replay", run, "--json")
     assert ended.code == 0
-    assert ended.events == [{"event": "replayed", "steps": 255, "different": 0, "by_person": [], "parked": 0}]
+    assert ended.events == [
+        {"event": "replayed", "steps": 255, "different": 0, "by_person": [], "copied": 0, "parked": 0}
+    ]
 
 
 def test_a_replay_can_be_narrowed_down(maker: Maker, run: Path) -> None:
@@ -93,11 +95,11 @@ def test_a_parked_step_that_was_decided_later_replays(maker: Maker) -> None:
     (maker.folder / "torn.py").write_text(TORN)
     maker("run", "torn.py:Torn", "--model", "torn.py:Even", "--run-dir", "r", "--max-samples", 8)
     assert maker("replay", "r", "--json").events == [
-        {"event": "replayed", "steps": 10, "different": 0, "by_person": [], "parked": 1}
+        {"event": "replayed", "steps": 10, "different": 0, "by_person": [], "copied": 0, "parked": 1}
     ]
     maker("resume", "r", "--max-samples", 20)
     assert maker("replay", "r", "--json").events == [
-        {"event": "replayed", "steps": 12, "different": 0, "by_person": [], "parked": 0}
+        {"event": "replayed", "steps": 12, "different": 0, "by_person": [], "copied": 0, "parked": 0}
     ]
 
 

@@ -179,7 +179,7 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
     if result.by_person:
         rows.append(("decided", f"{result.by_person:,} steps by a person"))
     if result.parked:
-        rows.append(("parked", f"{result.parked:,} segments: maker steps {result.run}"))
+        rows.append(("parked", f"{result.parked:,} segments: maker steps {result.run} --parked"))
     if result.result is not None:
         rows.append(("result", _cut(json.dumps(result.result), result.run)))
     return [*rows, ("run", result.run)]

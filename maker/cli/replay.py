@@ -92,17 +92,23 @@ def _decide_again(run: Path, selection: Selection, changed: bool, limit: int, as
 
     steps, table = 0, shown.Table(as_json, limit, shown.heading("recorded", "decided now"))
     by_person: list[str] = []
+    copied = 0
     for each in review.decided_again(run, selection, changed):
-        steps += not each.by_person
+        copied += each.copied
+        steps += not (each.by_person or each.copied)
+        if each.copied:
+            continue
         if each.by_person:
             by_person.append(f"{each.recorded['segment']}:{each.recorded['step']}")
         elif not each.same:
             table.add(_different(each), _different_row(each))
     parked = sum(1 for _ in parked_steps(RunDirectory(run), selection))
-    _check_there(run, selection, steps + len(by_person) + parked)
+    _check_there(run, selection, steps + len(by_person) + copied + parked)
     summary = {"event": "replayed", "steps": steps, "different": table.rows, "by_person": by_person}
+    summary["copied"] = copied
     text = f"{steps - table.rows:,} of {steps:,} decisions are byte-identical"
     text += f"; decided by a person: {', '.join(by_person)}" if by_person else ""
+    text += f"; {copied:,} copied by the fork: replay the run that it is of" if copied else ""
     text += f"; {parked:,} parked, with no decision to compare: replay --live asks again" if parked else ""
     table.end(summary | {"parked": parked}, text)
     sys.exit(1 if table.rows else 0)

@@ -67,10 +67,11 @@ def _fates(found: list[Record]) -> list[dict[str, Json]]:
     for ruling in last.get("rulings", ()):
         fate |= _fate(ruling, "ruling")
     samples = [record for record in found if record["kind"] == "sample"]
-    open_or_late = "surplus" if verdicts else "open"
-    fated = [
-        {**sample, "became": fate.get((sample["state"], sample["draw"]), open_or_late)} for sample in samples
-    ]
+    own = last.get("state") or next((sample["state"] for sample in samples), None)
+    fated = []
+    for sample in samples:
+        rest = ("surplus" if verdicts else "open") if sample["state"] == own else "of a comparison"
+        fated.append({**sample, "became": fate.get((sample["state"], sample["draw"]), rest)})
     return [*fated, *amends, *verdicts[-1:]]
 
 
