@@ -127,7 +127,7 @@ class Arithmetic:
 
 
 def _problem(text: str) -> Problem:
-    """Of a question that is one expression in a known wording; ValueError for any other, whatever is in it."""
+    """Of a question that is one expression in a known wording; ValueError for any other."""
     found = _QUESTION.fullmatch(text.strip())
     if found is None:
         raise ValueError(

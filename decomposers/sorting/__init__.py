@@ -106,7 +106,7 @@ def _right_is_next(step: Step) -> bool:
 
 
 def _problem(text: str) -> list[int]:
-    """The one list in a question of a known wording; ValueError for any other: it may ask for another order."""
+    """The list of a question in a known wording; ValueError for any other: it may ask for another order."""
     found = list(_LIST.finditer(text))
     if len(found) != 1:
         raise ValueError(f"question: saw {len(found)} lists in brackets, expected one, as in [3, 1, 2]")
