@@ -51,7 +51,7 @@ def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints
 
 
 def pool(rng: np.random.Generator) -> Iterator[Ints]:
-    yield fresh(rng, 80_000, "", 1.0)
+    yield fresh(rng, 40_000, "", 1.0)
 
 
 LESSON = Lesson(
@@ -62,8 +62,6 @@ LESSON = Lesson(
         Phase("main", 5000, 3e-3),
         Phase("mined1", 1200, 1e-3, hard_share=0.4),
         Phase("mined2", 800, 8e-4, hard_share=0.5),
-        Phase("mined3", 1500, 1e-3, hard_share=0.3),
-        Phase("mined4", 2000, 1.2e-3, hard_share=0.2),
     ),
     fresh=fresh,
     pool=pool,
