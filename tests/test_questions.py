@@ -103,7 +103,7 @@ def test_a_bad_row_is_refused_with_its_line_before_anything_is_drawn(
     ("row", "said"),
     [
         ({"question": "Sort [1, 2] and [3]"}, "saw 2 lists"),
-        ({"question": "Sort in descending order: [1, 2]"}, "expected one for ascending order"),
+        ({"question": "Sort in descending order: [1, 2]"}, "in ascending order:', and nothing else"),
         ({"question": "Sort [1, 2.5]"}, "expected integers"),
         ({"question": "Sort [1, 1_0]"}, "expected integers"),
         ({"question": "Sort [2, 1]", "answer": 12}, "expected a list"),
@@ -115,6 +115,107 @@ def test_a_question_that_is_no_list_to_sort_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         Sorting(input=InputFile.at(file(tmp_path, {"id": "x"} | row)))
+
+
+ASKED = "Multiply the following numbers:"
+
+
+@pytest.mark.parametrize(
+    ("question", "steps"),
+    [
+        ("Multiply the following numbers:\n8479902459 x 2051802512", 100),
+        ("Multiply the following two numbers: 12 × -30.", 4),
+        ("Add the following numbers: 12 + 30", 2),
+        ("12 x 30", 4),
+        ("12X30", 4),
+        (" -12 + +30\n", 2),
+        ("What is 12 + 30?", 2),
+        ("what is -12 + 30 = ?", 2),
+        ("12 x 30 =", 4),
+        ("Compute: 12*30", 4),
+        ("Calculate 12 * 30.", 4),
+        ("Add 12 + 30", 2),
+    ],
+)
+def test_an_expression_alone_or_in_a_known_wording_is_a_question(
+    tmp_path: Path, question: str, steps: int
+) -> None:
+    row = {"id": "x", "question": question}
+    assert Arithmetic(input=InputFile.at(file(tmp_path, row))).steps == steps
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "\u22123 x 4",
+        "\u2013 3 x 4",
+        "- 3 + 4",
+        "What is - 3 + 4?",
+        "What is -(3 x 4)?",
+        "3 x - 4",
+        "3 x 4\u00b2",
+        "(3 x 4)!",
+        "3 x 4!",
+        "\u00bd + 3 x 4",
+        "\uff13 x 4 + 2",
+        "\uff13 x 4",
+        "3 x 4 - x",
+        "3 x 4 / y",
+        "3 x 4, squared",
+        "five plus 3 x 4",
+        "the half of 3 + 4, squared",
+        "Multiply3 x 4",
+        "1,000 x 4",
+        "3 x 4 %",
+        "3 x 4 = = ",
+        "1. 3 x 4",
+        "What is not 3 x 4?",
+        f"{ASKED} 3 + 4",
+        "Add the following numbers: 3 x 4",
+        "Multiply 3 + 4",
+    ],
+)
+def test_a_question_that_is_more_than_one_expression_is_a_bad_row(tmp_path: Path, question: str) -> None:
+    row = {"id": "x", "question": question}
+    with pytest.raises(UsageError, match=r"line 1: question: saw .*, expected "):
+        Arithmetic(input=InputFile.at(file(tmp_path, row)))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "[2, 1]",
+        "Sort [2, 1].",
+        "Sort the following list of integers in ascending order: [2, 1]",
+        "Sort the following numbers from smallest to largest:\n[2, 1]",
+        "sort this list in increasing order [2, 1]",
+    ],
+)
+def test_a_list_alone_or_in_a_known_wording_is_sorted(tmp_path: Path, question: str) -> None:
+    task = Sorting(input=InputFile.at(file(tmp_path, {"id": "x", "question": question})))
+    assert next(task.segments()).state["left"] == [2]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Sort from largest to smallest: [2, 1]",
+        "Sort in reverse: [2, 1]",
+        "Sort in decreasing order: [2, 1]",
+        "Sort the absolute values of [2, 1]",
+        "Sort the following list of integers in ascending order of their last digit: [2, 1]",
+        "Sort [2, 1], largest first",
+        "Sort [2, 1] and reverse it",
+        "Do not sort [2, 1]",
+        "What is the largest of [2, 1]?",
+        "-[2, 1]",
+        "Sort [\u22122, 1]",
+        "Sort [- 2, 1]",
+    ],
+)
+def test_a_list_in_any_other_wording_is_a_bad_row(tmp_path: Path, question: str) -> None:
+    with pytest.raises(UsageError, match=r"line 1: question: saw .*, expected "):
+        Sorting(input=InputFile.at(file(tmp_path, {"id": "x", "question": question})))
 
 
 def test_only_the_first_bad_rows_are_listed_and_an_empty_file_is_none(tmp_path: Path) -> None:

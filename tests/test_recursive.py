@@ -14,9 +14,10 @@ from maker.decomposers.recursive import Recursive, wording
 from maker.errors import IncompatibleResumeError, UsageError
 from maker.input_file import InputFile
 from maker.model import Request
-from maker.nouns import RedFlag, Sample, Step
+from maker.nouns import Json, RedFlag, Sample, Step
 from maker.result import RunResult
 from maker.run_directory import RunDirectory
+from maker.task import Task
 from tests.conftest import Maker
 from tests.faultd import Faultd
 from tests.splitting_endpoint import Splitting
@@ -120,6 +121,62 @@ def test_it_runs_through_an_openai_compatible_endpoint(maker: Maker) -> None:
     shown = maker("show", "r", "problem:1").out
     assert "a proposal" in shown
     assert "forks into 2 segments" in maker("steps", "r").out
+
+
+SPLIT = {"problems": ["a", "b"], "composition": "S1 S2"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "good", "bad", "said"),
+    [
+        ("atomic", [True, False], ["no", "yes", 0, 1, None, {}], "expected true or false"),
+        (
+            "propose",
+            [SPLIT],
+            [
+                {**SPLIT, "problems": ["a"]},
+                {**SPLIT, "problems": ["a"] * 5},
+                {**SPLIT, "problems": ["a", ""]},
+                {**SPLIT, "problems": ["a", 1]},
+                {**SPLIT, "problems": "ab"},
+                {**SPLIT, "composition": " "},
+                {**SPLIT, "more": 1},
+                {"problems": ["a", "b"]},
+                ["a", "b"],
+                True,
+            ],
+            r'expected {"problems": \[2 to 4 texts\]',
+        ),
+        ("choose", [1, 2], [0, 3, -1, True, 1.0, "1", None], "expected the number of a candidate, 1 to 2"),
+        *(
+            (
+                stage,
+                [{"solution": "4"}],
+                [{"solution": 4}, {"solution": ""}, {"answer": "4"}, "4", 4, None, {"solution": "4", "a": 1}],
+                'expected {"solution": text}',
+            )
+            for stage in ("solve", "compose")
+        ),
+    ],
+)
+def test_an_answer_of_a_person_must_have_the_form_of_its_stage(
+    stage: str, good: list[Json], bad: list[Json], said: str
+) -> None:
+    task = Task(Recursive("12 x 43"), "recursive")
+    step = Step("problem", 0, {"problem": "12 x 43", "stage": stage, "splits": [SPLIT] * 2})
+    for answer in good:
+        task.check(step, answer)
+    for answer in bad:
+        with pytest.raises(RedFlag, match=said):
+            task.check(step, answer)
+
+
+def test_an_empty_problem_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the problem is empty"):
+        Recursive(" \n")
+    (tmp_path / "q.jsonl").write_text('{"id": "a", "question": " "}')
+    with pytest.raises(UsageError, match="line 1: question: it is empty"):
+        Recursive(input=InputFile.at(tmp_path / "q.jsonl"))
 
 
 # -- prompts ---------------------------------------------------------------------------------------

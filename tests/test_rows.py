@@ -18,8 +18,9 @@ from maker.decomposers.rows.template import Template
 from maker.errors import IncompatibleResumeError, UsageError
 from maker.input_file import InputFile
 from maker.model import Request
-from maker.nouns import Json, Step
+from maker.nouns import Json, RedFlag, Step
 from maker.run_directory import RunDirectory
+from maker.task import Task
 from tests.conftest import Maker
 
 MODEL = "from pydantic import BaseModel\n\nclass Item(BaseModel):\n    amount: float\n    shop: str\n"
@@ -142,6 +143,8 @@ def test_a_parked_row_is_decided_by_a_person_and_the_run_ends(maker: Maker) -> N
     [done, waits] = maker("result", "r", "--json").events
     assert (done["state"], waits["parked"]) == ("a", "undecided after 4 samples")
     assert "parked" in maker("result", "r").out
+    refused = maker("decide", "r", "000000002:0", "--answer", '{"any": "thing"}')
+    assert (refused.code, "expected a text that is not empty" in refused.err) == (2, True)
     assert maker("decide", "r", "000000002:0", "--answer", '"B"').code == 0
     assert maker("resume", "r", "--json").done["result"] == ["a", "B"]
 
@@ -232,12 +235,35 @@ def test_a_changed_file_or_type_is_another_run(tmp_path: Path) -> None:
         ({"prompt": "{text}", "choices": ["a"]}, "two words or more"),
         ({"prompt": "{text}", "choices": ["a", "b", "a"]}, "each once"),
         ({"prompt": "{text}", "expected": "label"}, "no label"),
+        ({"prompt": "{text}", "max_tokens": 0}, "max_tokens=0, expected 1 or more"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(tmp_path: Path, params: Any, said: str) -> None:
     file = jsonl(tmp_path / "in.jsonl", [{"text": "x"}])
     with pytest.raises(UsageError, match=said):
         Rows(file, **params)
+
+
+def test_choices_may_have_blanks_around_them_and_none_is_empty(maker: Maker) -> None:
+    jsonl(maker.folder / "in.jsonl", [{"text": "x", "label": "b"}])
+    words = ("--input", "in.jsonl", "-T", "prompt={text}", "-T", "expected=label", "--model", "sim")
+    for number, choices in enumerate(("a, b", '[" a", "b "]')):
+        more = ("-T", f"choices={choices}", "--run-dir", number, "--json")
+        assert maker("run", "rows", *words, *more).done["result"] == ["b"]
+    for choices in ("a,b,", "a, ,b", '["", "a"]'):
+        ended = maker("run", "rows", *words, "-T", f"choices={choices}")
+        assert (ended.code, "none empty" in ended.err) == (2, True)
+
+
+def test_a_person_decides_on_a_choice_or_a_text(tmp_path: Path) -> None:
+    file, step = jsonl(tmp_path / "in.jsonl", [{"text": "x"}]), Step("000000001", 0, {"text": "x"})
+    chosen = Task(Rows(file, "{text}", choices=["a", "b"]), "rows")
+    free = Task(Rows(file, "{text}"), "rows")
+    chosen.check(step, "a")
+    free.check(step, "anything")
+    for task, answer in ((chosen, "c"), (chosen, ["a"]), (chosen, None), (free, 1), (free, " "), (free, {})):
+        with pytest.raises(RedFlag, match="expected"):
+            task.check(step, answer)
 
 
 @pytest.mark.parametrize("spec", ["json:loads", "nowhere.py:Item"])
@@ -252,7 +278,7 @@ def test_without_right_answers_rows_cannot_be_simulated(maker: Maker) -> None:
     jsonl(maker.folder / "in.jsonl", [{"text": "x"}])
     ended = maker("run", "rows", "-T", "input=in.jsonl", "-T", "prompt={text}", "--model", "sim")
     assert ended.code == 2
-    assert "cannot be simulated" in ended.err
+    assert "cannot be simulated, without -T expected=COLUMN nobody knows the right answers" in ended.err
 
 
 def test_a_long_file_has_its_answers_in_the_journal_alone(

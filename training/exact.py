@@ -35,6 +35,8 @@ class Exact:
 
     right: Floats
     """Probability of the whole right answer."""
+    rival: Floats
+    """From above, the probability of the likeliest wrong answer: that of the likeliest way to leave."""
     greedy: NDArray[np.bool_]
     """The likeliest token is the right one all along."""
     wrong: dict[int, Floats]
@@ -45,6 +47,7 @@ def exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
     parts = [_exact(dialect, rows[at : at + 64], temperature) for at in range(0, len(rows), 64)]
     return Exact(
         np.concatenate([part.right for part in parts]),
+        np.concatenate([part.rival for part in parts]),
         np.concatenate([part.greedy for part in parts]),
         {k: np.concatenate([part.wrong[k] for part in parts]) for k in LEADS},
     )
@@ -63,7 +66,7 @@ def _exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
     leaves = (chances * (before * counts)[..., None]).reshape(len(rows), -1)
     right = after[:, -1]
     greedy = ((logits.argmax(-1) == wanted) | ~counts).all(1)
-    return Exact(right, greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
+    return Exact(right, leaves.max(1), greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
 
 
 def _teacher_forced(dialect: Dialect, tokens: Ints, begin: int) -> Floats:

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from maker.decomposers.arithmetic import wording as arithmetic_wording
+from maker.decomposers.graph import Graph, search
 from maker.decomposers.graph import wording as graph_wording
 from maker.decomposers.sorting import wording as sorting_wording
 from maker.nouns import Json
@@ -48,6 +49,8 @@ def sets(task: str) -> Iterator[tuple[str, Ints]]:
     if task == "sorting":
         lists = [sorting.problem(*pair) for pair in _neighbours_in_lists()]
         yield "neighbours in sorted lists", rows(sorting.DIALECT, lists, sorting.LENGTH)
+    else:
+        yield "steps of searches", rows(graph.DIALECT, _steps_of_searches(), graph.LENGTH)
 
 
 def _of(module: Any, problems: list[Problem], held_out: bool) -> Ints:
@@ -63,12 +66,25 @@ def _neighbours_in_lists() -> Iterator[tuple[int, int]]:
             yield (left, right) if rng.random() < 0.5 else (right, left)
 
 
+def _steps_of_searches() -> Iterator[Problem]:
+    """All questions of searching 60 random graphs of 32 nodes."""
+    for seed in range(60):
+        searched = Graph(nodes=32, degree=4, seed=1000 + seed)
+        state = search.first(searched.graph, 0)
+        while (node := search.node(state)) is not None:
+            neighbours, seen = searched.graph[node], state["seen"]
+            yield graph.problem(neighbours, seen)
+            state = search.advance(searched.graph, state, [one for one in neighbours if one not in seen])
+
+
 # -- a line of the report ------------------------------------------------------------------------------
 
 
 def measure(dialect: Dialect, name: str, held: Ints, temperature: float) -> dict[str, Any]:
     found = exact(dialect, held, temperature)
-    doubtful = answers(dialect, held[found.right < 0.5], PARSERS[dialect.name], temperature, 200, seed=1)
+    doubtful = answers(
+        dialect, held[found.right <= found.rival], PARSERS[dialect.name], temperature, 200, seed=1
+    )
     seen = sum(
         answers(dialect, held[:: 1 + len(held) // DRAWN_OF], PARSERS[dialect.name], temperature, DRAWN, 2),
         Counter(),

@@ -56,7 +56,7 @@ class Simulated:
             raise UsageError("sim: expected rivals >= 1, and finite latency and sigma >= 0")
         if not (hasattr(task, "truth") and hasattr(task, "mistake")):
             raise UsageError(
-                f"sim: {type(task).__name__} cannot be simulated, it has no truth() and mistake(); "
+                f"sim: {type(task).__name__} cannot be simulated, {_lack(task)}; "
                 "give another --model, such as openai:NAME"
             )
         self.name = "sim"
@@ -95,6 +95,16 @@ class Simulated:
             return self._error
         lot = Random(f"{self._hard_seed}/{step.segment}/{step.index}").random()
         return self._hard_error if lot < self._hard else self._error
+
+
+def _lack(task: object) -> str:
+    """Why a task has no truth: in its own words, where a property of it says so."""
+    if isinstance(getattr(type(task), "truth", None), property):
+        try:
+            task.truth  # type: ignore[attr-defined]  # noqa: B018
+        except AttributeError as error:
+            return str(error)
+    return "it has no truth() and mistake()"
 
 
 def _latency(sample: Sample) -> float:

@@ -25,7 +25,12 @@ MAX_TOKENS = 300
 """Of a response; the two lines take about ten."""
 
 Digits = Annotated[str, Field(coerce_numbers_to_str=True)]
-_EXPRESSION = re.compile(r"([+-]?[0-9]+)\s{0,9}([x×*+])\s{0,9}([+-]?[0-9]+)")
+_QUESTION = re.compile(
+    r"(?:(?P<verb>multiply|add)(?: the following(?: two)? numbers)?(?::\s{0,9}|\s{1,9})"
+    r"|(?:what is|compute|calculate)(?::\s{0,9}|\s{1,9}))?"
+    r"(?P<left>[+-]?[0-9]+)\s{0,9}(?P<sign>[x×*+])\s{0,9}(?P<right>[+-]?[0-9]+)\s{0,9}(?:=?\s?\?|[=.])?",
+    re.IGNORECASE,
+)
 _OPS: dict[str, Op] = {"x": "multiply", "×": "multiply", "*": "multiply", "+": "add"}
 Problem = tuple[Op, str, str]
 """(op, left, right), the numbers in decimal."""
@@ -122,13 +127,20 @@ class Arithmetic:
 
 
 def _problem(text: str) -> Problem:
-    """The one `a x b` or `a + b` in a question; ValueError if there is not exactly that."""
-    found = _EXPRESSION.search(text)
-    if found is None or len(re.findall("[0-9]+", text)) != 2:
+    """Of a question that is one expression in a known wording; ValueError for any other."""
+    found = _QUESTION.fullmatch(text.strip())
+    if found is None:
         raise ValueError(
-            f"question: saw {text[:80]!r}, expected two whole numbers, x, * or + between them, and no other"
+            f"question: saw {text[:80]!r}, expected two whole numbers with x, * or + between them, alone or "
+            "behind 'Multiply the following numbers:', 'Add the following numbers:', 'What is', 'Compute' or "
+            "'Calculate', and nothing else"
         )
-    return _OPS[found[2]], columns.number(found[1]), columns.number(found[3])
+    op = _OPS[found["sign"].lower()]
+    if found["verb"] and found["verb"].lower() != op:
+        raise ValueError(
+            f"question: saw {text[:80]!r}, expected {found['verb']} and {found['sign']} to agree"
+        )
+    return op, columns.number(found["left"]), columns.number(found["right"])
 
 
 def _answer(value: Json) -> Json:

@@ -48,7 +48,9 @@ class Recursive:
                 f"recursive: depth={depth}, candidates={candidates}, most={most}; expected a depth of 0 to "
                 f"{MAX_DEPTH}, 1 candidate or more, and 2 subproblems or more"
             )
-        self._questions = questions.read(input, str, _answer) if input else None
+        if problem is not None and not problem.strip():
+            raise UsageError("recursive: the problem is empty")
+        self._questions = questions.read(input, _problem, _answer) if input else None
         self._problems = {each.segment: each.problem for each in self._questions or ()}
         if problem is not None:
             self._problems = {"problem": problem}
@@ -80,6 +82,22 @@ class Recursive:
             case "choose":
                 return wording.candidate(text, len(step.state["splits"]))
         return {"solution": wording.solution(text)}
+
+    def check(self, step: Step, answer: Json) -> bool | str:
+        """The form alone: what `parse` gives has it, a person's answer may not."""
+        match step.state["stage"]:
+            case "atomic":
+                return isinstance(answer, bool) or "expected true or false: whether the problem is atomic"
+            case "propose":
+                return _is_split(answer, self.most) or (
+                    f'expected {{"problems": [2 to {self.most} texts], "composition": text}}, none empty'
+                )
+            case "choose":
+                count = len(step.state["splits"])
+                fits = type(answer) is int and 1 <= answer <= count
+                return fits or f"expected the number of a candidate, 1 to {count}"
+        fits = isinstance(answer, dict) and answer.keys() == {"solution"} and _is_text(answer["solution"])
+        return fits or 'expected {"solution": text}, not empty'
 
     def canonical(self, answer: Json) -> Json:
         if isinstance(answer, dict) and "solution" in answer:
@@ -122,6 +140,27 @@ class Recursive:
             return finals["problem"]["solution"]
         forms = {name: wording.same_form(final["solution"]) for name, final in finals.items()}
         return questions.scored(self._questions, forms)
+
+
+def _problem(text: str) -> str:
+    if not text.strip():
+        raise ValueError("question: it is empty, expected a problem")
+    return text
+
+
+def _is_split(answer: Json, most: int) -> bool:
+    if not isinstance(answer, dict) or answer.keys() != {"problems", "composition"}:
+        return False
+    problems = answer["problems"]
+    return (
+        isinstance(problems, list)
+        and 2 <= len(problems) <= most
+        and all(map(_is_text, [*problems, answer["composition"]]))
+    )
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str) and value.strip() != ""
 
 
 def _answer(value: Json) -> Json:

@@ -25,11 +25,17 @@ LISTED = 10_000
 """Rows of which the result holds every answer; of more, `maker result` lists them from the journal."""
 
 
-def _split(text: object) -> object:
-    return text.split(",") if isinstance(text, str) and not text.startswith("[") else text
+def _words(value: object) -> object:
+    """`a, b` or a list, without the blanks around each; a JSON text is left for the next reader."""
+    words = value.split(",") if isinstance(value, str) and not value.startswith("[") else value
+    return [_stripped(word) for word in words] if isinstance(words, list) else words
 
 
-Words = Annotated[list[str], BeforeValidator(_split)]
+def _stripped(word: object) -> object:
+    return word.strip() if isinstance(word, str) else word
+
+
+Words = Annotated[list[str], BeforeValidator(_words)]
 
 
 class Rows:
@@ -52,8 +58,10 @@ class Rows:
     ) -> None:
         if answer is not None and choices is not None:
             raise UsageError("rows: give an answer's type or choices, not both")
-        if choices is not None and len(set(choices)) < max(2, len(choices)):
-            raise UsageError(f"rows: choices={choices}, expected two words or more, each once")
+        if choices is not None and (len(set(choices)) < max(2, len(choices)) or "" in choices):
+            raise UsageError(f"rows: choices={choices}, expected two words or more, each once and none empty")
+        if max_tokens is not None and max_tokens < 1:
+            raise UsageError(f"rows: max_tokens={max_tokens}, expected 1 or more")
         self._template = Template(prompt)
         self._input, self._choices, self._expected = input, choices, expected
         self.answer: type[BaseModel] | None = None if answer is None else answer.load()
@@ -90,6 +98,14 @@ class Rows:
             raise RedFlag("malformed", "none of the choices" if said else "nothing")
         return said
 
+    def check(self, step: Step, answer: Any) -> bool | str:
+        """The form alone: what `parse` gives has it, a person's answer may not."""
+        if self._choices is not None:
+            return answer in self._choices or f"expected one of {', '.join(self._choices)}, as a text"
+        if self.answer is None:
+            return (isinstance(answer, str) and answer.strip() != "") or "expected a text that is not empty"
+        return True
+
     def advance(self, step: Step, answer: Any) -> Json:
         return answer.model_dump(mode="json", by_alias=True) if isinstance(answer, BaseModel) else answer
 
@@ -106,7 +122,7 @@ class Rows:
     @property
     def truth(self) -> Callable[[Step], str]:
         if self._expected is None:
-            raise AttributeError("without -T expected=COLUMN, nobody knows the right answers")
+            raise AttributeError("without -T expected=COLUMN nobody knows the right answers")
         return self._truth
 
     def _truth(self, step: Step) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from pydantic import StrictInt
+
 from maker import questions
 from maker.decomposers.sorting import merging, referee, wording
 from maker.decomposers.sorting.wording import Side
@@ -24,6 +26,13 @@ EMBEDDED_BELOW = 10**9
 """The model in the package was trained on integers of up to nine digits."""
 
 _LIST = re.compile(r"\[([^\[\]]*)\]")
+_WORDING = re.compile(
+    r"(?:sort(?: (?:the|this|these)(?: following)?)?(?: list of)?(?: (?:list|integers|numbers))?"
+    r"(?: in (?:ascending|increasing) order| from (?:smallest to largest|lowest to highest))?"
+    r"(?:, with commas(?: between them)?)?[:.]?)?",
+    re.IGNORECASE,
+)
+"""What may stand before the list."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _RULES = Message("system", wording.RULES)
 
@@ -36,7 +45,7 @@ class Sorting:
     "answer": "[1, 2, 3]"}.
     """
 
-    def __init__(self, numbers: list[int] | None = None, input: InputFile | None = None) -> None:
+    def __init__(self, numbers: list[StrictInt] | None = None, input: InputFile | None = None) -> None:
         if (numbers is None) == (input is None):
             raise UsageError(
                 "sorting: give one list, -T numbers='[3, 1, 2]', or --input with a question file"
@@ -97,13 +106,17 @@ def _right_is_next(step: Step) -> bool:
 
 
 def _problem(text: str) -> list[int]:
-    """The one list in a question; ValueError if there is not exactly that, or another order is asked for."""
-    if "descending" in text.lower():
-        raise ValueError(f"question: saw {text[:80]!r}, expected one for ascending order")
-    found = _LIST.findall(text)
+    """The list of a question in a known wording; ValueError for any other: it may ask for another order."""
+    found = list(_LIST.finditer(text))
     if len(found) != 1:
         raise ValueError(f"question: saw {len(found)} lists in brackets, expected one, as in [3, 1, 2]")
-    return _integers("question", found[0])
+    before, after = text[: found[0].start()].split(), text[found[0].end() :].strip()
+    if not _WORDING.fullmatch(" ".join(before)) or after not in ("", "."):
+        raise ValueError(
+            f"question: saw {text[:80]!r}, expected a list alone or behind words such as 'Sort the following "
+            "list of integers in ascending order:', and nothing else"
+        )
+    return _integers("question", found[0][1])
 
 
 def _answer(value: Json) -> Json:

@@ -104,12 +104,24 @@ def draw(rng: Random, count: int, digits: int = DIGITS) -> Iterator[Problem]:
 def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
     """In the main phase one digit at first, and all nine from 35 % on."""
     digits = min(DIGITS, 1 + int(8 * done / 0.35)) if phase == "main" else DIGITS
-    drawn = draw(Random(int(rng.integers(2**62))), count, digits)
-    return rows(DIALECT, [one for one in drawn if not one.held_out], LENGTH)
+    return _rows(draw(Random(int(rng.integers(2**62))), count, digits))
 
 
 def pool(rng: np.random.Generator) -> Iterator[Ints]:
-    yield fresh(rng, 250_000, "", 1.0)
+    """Mostly what random lists hold: few of them are hard, and only many show which."""
+    yield fresh(rng, 100_000, "", 1.0)
+    yield _rows(in_lists(Random(int(rng.integers(2**62))), 400_000))
+
+
+def in_lists(rng: Random, count: int) -> Iterator[Problem]:
+    """Any two integers of up to nine digits, each as likely as another."""
+    most = 10**DIGITS
+    for _ in range(count):
+        yield problem(rng.randrange(-most + 1, most), rng.randrange(-most + 1, most))
+
+
+def _rows(problems: Iterator[Problem]) -> Ints:
+    return rows(DIALECT, [one for one in problems if not one.held_out], LENGTH)
 
 
 LESSON = Lesson(
@@ -121,6 +133,7 @@ LESSON = Lesson(
         Phase("mined1", 1000, 1.5e-3, hard_share=0.4),
         Phase("mined2", 700, 8e-4, hard_share=0.4),
         Phase("mined3", 900, 8e-4, hard_share=0.3),
+        Phase("mined4", 1500, 1e-3, hard_share=0.3),
     ),
     fresh=fresh,
     pool=pool,

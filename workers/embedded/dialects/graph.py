@@ -2,9 +2,9 @@
 
     neighbours = [3, 17, 22] / seen = [0, 3, 4, 9]  ->  new = [17, 22]
 
-The line of the seen nodes is put first: a model that reads from left to right then knows what was seen
-when it comes to a neighbour. At most 8 neighbours and 32 seen, numbered 0 to 31, none twice in a list.
-Invariant: a question and its answer fit into the context. Read next: `../drawing.py`.
+The line of the seen nodes is put first, so that a model that reads from left to right could know at each
+neighbour what was seen; the other order was not tried. At most 8 neighbours and 32 seen, numbered 0 to 31,
+none twice in a list. Invariant: a question and its answer fit into the context. Read next: `../drawing.py`.
 """
 
 from __future__ import annotations
