@@ -181,7 +181,15 @@ class Mute:
         ("in.csv", b"text,text\n1,2\n", ["line 1: the first line"]),
         ("in.csv", b'text\n"open', ["line 2: unexpected end"]),
         ("in.csv", b"text\na\n\xff\n", ["line 3: ", "UTF-8"]),
-        ("in.csv", b"other\n1\n", ["line 2: no text; it has other"]),
+        ("in.csv", b"a,b\n1,2\n3,4\n", ["bad rows: 1 of 1\n  line 1: no text; it has a, b"]),
+        (
+            "in.jsonl",
+            b'{"text": 1}\n{"text": 1, "text": 2}\n',
+            ["line 2: no JSON: the name 'text' comes twice"],
+        ),
+        ("in.jsonl", b'{"text": {"a": 1, "a": 2}}\n', ["line 1: no JSON: the name 'a' comes twice"]),
+        ("in.jsonl", b'{"text": 1}\n{"text": "\\ud800"}\n', ["line 2: no JSON: half of a surrogate pair"]),
+        ("in.jsonl", b'{"text": 1, "\\udc00": 1}\n', ["line 1: no JSON: half of a surrogate pair"]),
         ("in.csv", b"text\n", ["no rows"]),
         ("in.txt", b"text\n1\n", ["expected a file named .csv or .jsonl"]),
     ],
@@ -205,6 +213,12 @@ def test_a_byte_order_mark_quotes_and_lines_in_cells_are_read(tmp_path: Path, ki
     subject = Rows(InputFile.at(tmp_path / f"in.{kind}"), "{text} {n}")
     assert [segment.state for segment in subject.segments()] == [row]
     assert subject.steps == 1
+
+
+def test_a_value_of_a_csv_file_may_be_long(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\n" + "x" * 200_000 + "\n")
+    [segment] = Rows(InputFile.at(tmp_path / "in.csv"), "{text}").segments()
+    assert segment.state == {"text": "x" * 200_000}
 
 
 def test_a_changed_file_or_type_is_another_run(tmp_path: Path) -> None:
@@ -231,6 +245,8 @@ def test_a_changed_file_or_type_is_another_run(tmp_path: Path) -> None:
     [
         ({"prompt": "Read it"}, "names no column"),
         ({"prompt": "Read {text"}, "a lone {"),
+        ({"prompt": "Read {}"}, "the braces at character 6 name no column"),
+        ({"prompt": "Read {0}"}, "no 0; it has text"),
         ({"prompt": "Read {text.upper}"}, "no text.upper"),
         ({"prompt": "{text}", "choices": ["a"]}, "two words or more"),
         ({"prompt": "{text}", "choices": ["a", "b", "a"]}, "each once"),

@@ -56,8 +56,23 @@ End with one line: SOLUTION: <the solution and nothing else>""",
 """By stage: a template, with the names that it may use behind a dollar sign."""
 
 _LABELLED = re.compile(r"^[ \t]*(ATOMIC|SUBPROBLEM|COMPOSITION|CANDIDATE|SOLUTION):[ \t]*(.*)$", re.MULTILINE)
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+_NUMBER = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,9}))?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+
+WRITTEN_OUT = 10_000
+"""Noughts that a power of ten is written with; beyond them it stays a power."""
+
+READ: Mapping[str, Sequence[str]] = {
+    "atomic": ("ATOMIC",),
+    "propose": ("SUBPROBLEM", "COMPOSITION"),
+    "choose": ("CANDIDATE",),
+    "solve": ("SOLUTION",),
+    "compose": ("SOLUTION",),
+}
+"""The labels of the lines that are read of a stage's response."""
+
+NEEDED: Mapping[str, Sequence[str]] = {"choose": ("candidates",), "compose": ("parts",)}
+"""What a stage's text must name besides the problem."""
 
 
 def templates(file: InputFile | None) -> dict[str, Template]:
@@ -77,11 +92,30 @@ def _read(file: InputFile) -> Mapping[str, str]:
     for stage, text in found.items():
         if stage not in STAGES or not isinstance(text, str):
             raise UsageError(f"{file}: saw {stage!r}, expected texts for stages, of {', '.join(STAGES)}")
-        unknown = {*Template(text).get_identifiers()} - {*Template(STAGES[stage]).get_identifiers()}
-        if unknown or not Template(text).is_valid():
-            names = ", ".join(f"${name}" for name in Template(STAGES[stage]).get_identifiers())
-            raise UsageError(f"{file}: {stage} may name {names} (a dollar sign is $$), saw {sorted(unknown)}")
+        if wrong := _wrong(stage, text):
+            raise UsageError(f"{file}: {stage} {wrong}")
     return found
+
+
+def _wrong(stage: str, text: str) -> str | None:
+    """What is wrong with a text for a stage."""
+    allowed = Template(STAGES[stage]).get_identifiers()
+    odd = next(
+        (each.start() for each in Template.pattern.finditer(text) if each["invalid"] is not None), None
+    )
+    if odd is not None:
+        return (
+            f"has {text[odd:].split()[0][:20]!r}, expected a name behind the dollar sign; by itself it is $$"
+        )
+    names = Template(text).get_identifiers()
+    if unknown := [name for name in names if name not in allowed]:
+        may = ", ".join(f"${name}" for name in allowed)
+        return f"may name {may} (a dollar sign is $$), saw ${', $'.join(unknown)}"
+    if missing := [name for name in ("problem", *NEEDED.get(stage, ())) if name not in names]:
+        return f"must name ${' and $'.join(missing)}: without it the model is not told what it is asked about"
+    if missing := [label for label in READ[stage] if f"{label}:" not in text]:
+        return f"must ask for a line {missing[0]}: which is what is read of a response"
+    return None
 
 
 def numbered(texts: Sequence[str], mark: str) -> str:
@@ -119,21 +153,45 @@ def solution(text: str) -> str:
 
 
 def same_form(solution: str) -> Json:
-    """What decides whether solutions are equal: a JSON value where it is one, else its words."""
+    """What decides whether solutions are equal: a JSON value where it is one, else its words.
+
+    Numbers are equal by their decimal value, and so are true, True and TRUE.
+    """
     plain = " ".join(solution.split()).strip("`$ ").removesuffix(".")
     if _THOUSANDS.fullmatch(plain):
         plain = plain.replace(",", "")
-    if _INTEGER.fullmatch(plain):
-        return _integer(plain)
-    try:
-        return json.loads(plain, parse_constant=str.casefold, parse_float=str, parse_int=_integer)
-    except (ValueError, RecursionError):
-        return plain.casefold()
+    if _NUMBER.fullmatch(plain):
+        return _number(plain)
+    for text in (plain, plain.casefold()):
+        try:
+            return json.loads(text, parse_constant=str.casefold, parse_float=_number, parse_int=_number)
+        except (ValueError, RecursionError):
+            continue
+    return plain.casefold()
 
 
-def _integer(digits: str) -> str:
-    """Of any length: Python's own conversion is bounded."""
-    return "-" * digits.startswith("-") + (digits.lstrip("+-").lstrip("0") or "0")
+def _number(text: str) -> str:
+    """In its shortest form, of any length: neither rounded nor bounded as Python's own numbers are."""
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text.casefold()
+    sign, whole, fraction, power = found[1], found[2], found[3] or "", int(found[4] or 0)
+    digits = (whole + fraction).rstrip("0")
+    power += len(whole) - len(digits)
+    digits = digits.lstrip("0")
+    if not digits:
+        return "0"
+    return ("-" if sign == "-" else "") + _written(digits, power)
+
+
+def _written(digits: str, power: int) -> str:
+    """digits * 10^power, where digits neither begin nor end with a nought."""
+    if abs(power) > WRITTEN_OUT + len(digits):
+        return f"{digits}e{power}"
+    if power >= 0:
+        return digits + "0" * power
+    padded = digits.rjust(1 - power, "0")
+    return f"{padded[:power]}.{padded[power:]}"
 
 
 def _only(text: str, label: str) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import PurePath
 
-from maker import canonical
 from maker.errors import UsageError, inert
 from maker.input_file import InputFile
 from maker.nouns import Json
@@ -28,11 +28,10 @@ SHOWN = 10
 def check(file: InputFile, columns: tuple[str, ...]) -> int:
     """The number of rows; UsageError lists those that cannot be read or lack one of the columns."""
     count, bad = 0, list[str]()
-    for line, row in _read(file):
+    for line, row in _read(file, columns):
         count += 1
         if isinstance(row, dict):
-            missing = [name for name in columns if name not in row]
-            row = f"no {', '.join(missing)}; it has {', '.join(row)}" if missing else row
+            row = _lack(columns, row) or row
         if isinstance(row, str):
             bad.append(f"  line {line}: {inert(row)}")
     if bad or not count:
@@ -49,13 +48,20 @@ def rows(file: InputFile) -> Iterator[tuple[int, Row]]:
         yield number, row
 
 
-def _read(file: InputFile) -> Iterator[tuple[int, Row | str]]:
-    """(line from 1, row or what is wrong with it)"""
-    readers = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
-    reader = readers.get(PurePath(file.path).suffix.lower())
-    if reader is None:
-        raise UsageError(f"{file.path}: expected a file named .csv or .jsonl")
-    return reader(file.read().removeprefix(b"\xef\xbb\xbf"))
+def _lack(columns: Sequence[str], there: Iterable[str]) -> str | None:
+    """What is to be said where one of the columns is not there."""
+    missing = [name for name in columns if name not in there]
+    return f"no {', '.join(missing)}; it has {', '.join(there)}" if missing else None
+
+
+def _read(file: InputFile, columns: Sequence[str] = ()) -> Iterator[tuple[int, Row | str]]:
+    """(line from 1, row or what is wrong with it); a CSV file is read if it has the columns."""
+    suffix, content = PurePath(file.path).suffix.lower(), file.read().removeprefix(b"\xef\xbb\xbf")
+    if suffix == ".csv":
+        return _csv(content, columns)
+    if suffix in (".jsonl", ".ndjson"):
+        return _jsonl(content)
+    raise UsageError(f"{file.path}: expected a file named .csv or .jsonl")
 
 
 def _jsonl(content: bytes) -> Iterator[tuple[int, Row | str]]:
@@ -66,24 +72,39 @@ def _jsonl(content: bytes) -> Iterator[tuple[int, Row | str]]:
 
 def _object(line: bytes) -> Row | str:
     try:
-        row = json.loads(line)
-        canonical.key(row)
+        row = json.loads(line, object_pairs_hook=_once)
+        json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return "no JSON: half of a surrogate pair, expected whole characters"
     except (ValueError, RecursionError) as error:
         return f"no JSON: {error}"
     return row if isinstance(row, dict) else f"{type(row).__name__}, expected an object"
 
 
-def _csv(content: bytes) -> Iterator[tuple[int, Row | str]]:
+def _once(pairs: list[tuple[str, Json]]) -> Row:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        twice = next(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)
+        raise ValueError(f"the name {twice!r} comes twice in an object")
+    return row
+
+
+def _csv(content: bytes, columns: Sequence[str]) -> Iterator[tuple[int, Row | str]]:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         yield content.count(b"\n", 0, error.start) + 1, f"{error}; the file must be UTF-8"
         return
+    # the whole process's; a value may be as long as the file
+    csv.field_size_limit(max(csv.field_size_limit(), len(content)))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         names = next(reader, [])
         if "" in names or len(set(names)) < len(names):
             yield 1, "the first line must name every column, each once"
+            return
+        if lack := _lack(columns, names):
+            yield 1, f"{lack}; of the rows none was read"
             return
         for values in filter(None, reader):
             row: Row = dict(zip(names, values, strict=False))

@@ -26,6 +26,11 @@ class Template:
                 raise UsageError(
                     f"prompt: a lone {found[0]} at character {found.start() + 1}; write it twice"
                 )
+            if found[1] == "":
+                raise UsageError(
+                    f"prompt: the braces at character {found.start() + 1} name no column; write its name "
+                    "within, as in {column}, or each brace twice"
+                )
             if found[1] is not None and found[1] not in self.columns:
                 self.columns.append(found[1])
         if not self.columns:

@@ -106,9 +106,9 @@ def plain(subject: Subject) -> Finding:
 
 def growth(subject: Subject) -> Finding:
     """A state keeps its size: it is in every header of the journal."""
-    source = subject.whole if subject.truthful else subject.walked
-    name = max(source.visits, key=lambda visit: visit.step.index).step.segment
-    sizes = [len(canonical.key(v.step.state)) for v in source.visits if v.step.segment == name]
+    visits = subject.whole.visits
+    name = max(visits, key=lambda visit: visit.step.index).step.segment
+    sizes = [len(canonical.key(v.step.state)) for v in visits if v.step.segment == name]
     if len(sizes) < 8:
         return skip(
             f"{len(sizes)} steps are too few to see a state grow",

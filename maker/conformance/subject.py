@@ -77,8 +77,17 @@ class Subject:
 
     @cached_property
     def whole(self) -> Walk:
-        """All of the task by its own truth, if it is short enough; else not whole."""
-        return self.gone(lambda step: self.say("truth", step))
+        """All of the task by its own truth, if it is short enough; else not whole.
+
+        Of a task without truth it is what was walked with a model's answers: its samples may cost money.
+        """
+        return self.gone(lambda step: self.say("truth", step)) if self.truthful else self.walked
+
+    @cached_property
+    def ended(self) -> bool:
+        """Whether `whole` is a run of every segment to its end."""
+        few = self.truthful or next(islice(self.task.segments(), SEGMENTS, None), None) is None
+        return self.whole.whole and few
 
     @cached_property
     def elsewhere(self) -> Told:

@@ -1,4 +1,4 @@
-"""Checks of a decomposer that need a whole run of it, answered by its own truth.
+"""Checks of a decomposer that need a whole run of it, answered by its own truth, else by a model.
 
 Invariant: they run what they are given and change nothing.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from maker import canonical
 from maker.conformance.finding import Finding, fail, ok, skip, warn
 from maker.conformance.stepwise import at
-from maker.conformance.subject import WHOLE, Subject
+from maker.conformance.subject import SEGMENTS, WHOLE, Subject
 from maker.conformance.walk import Walk
 from maker.errors import MakerError
 from maker.nouns import Step
@@ -30,6 +30,8 @@ def length(subject: Subject) -> Finding:
 
 def judged(subject: Subject) -> Finding:
     """`verify` takes a run of all truths, and no run with a mistake in it that comes to another result."""
+    if not subject.truthful:
+        return skip("no truth(step): a model's answers may be wrong, so nobody knows what verify should say")
     if unfinished := _unfinished(subject):
         return unfinished
     right = subject.whole
@@ -67,12 +69,15 @@ def stitches(subject: Subject) -> Finding:
 
 def _unfinished(subject: Subject) -> Finding | None:
     """Why the task was not walked to its end."""
-    if not subject.truthful:
-        return skip("no truth(step) to walk to the end with")
+    if not subject.ended and not subject.truthful:
+        return skip(
+            "no truth(step), and the model's answers did not come to the end of every segment",
+            f"check it with at most {SEGMENTS} segments (-T) and more steps of each (--steps)",
+        )
     stuck = next((visit.step for visit in subject.whole.visits if not visit.read), None)
     if stuck:
         return fail(f"parse or check flags the truth at step {at(stuck)}", "it to be read")
-    if not subject.whole.whole:
+    if not subject.ended:
         return skip(f"the task has more than {WHOLE:,} steps", "check it with smaller parameters too: -T")
     return None
 
