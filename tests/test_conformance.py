@@ -351,6 +351,11 @@ def test_without_truth_a_model_is_walked_with_and_without_both_it_is_said() -> N
     walked = {each.check: each for each in decomposers.check(Subject(task, teller=by_model(model, {})))}
     assert not faults(walked)
     assert walked["walk"].seen.startswith("20 steps")
+    assert walked["stitch"].verdict == "skip", "the walk ended before the segment"
+    assert "--steps" in walked["stitch"].todo
+    right = Subject(task, {"start": 6}, by_model(f"{model}:error=0", {}))
+    whole = {each.check: each for each in decomposers.check(right)}
+    assert (whole["stitch"].verdict, whole["verify"].verdict) == ("ok", "skip")
     alone = {each.check: each for each in decomposers.check(Subject(task))}
     assert alone["walk"].verdict == "warn"
     assert "--model" in alone["walk"].todo

@@ -10,7 +10,7 @@ from maker.conformance.finding import Finding, fail, ok, skip, warn
 from maker.conformance.stepwise import at
 from maker.conformance.subject import SEGMENTS, WHOLE, Subject
 from maker.conformance.walk import Walk
-from maker.errors import MakerError
+from maker.errors import JoinError, MakerError
 from maker.nouns import Step
 from maker.task import Task
 
@@ -57,9 +57,15 @@ def stitches(subject: Subject) -> Finding:
     if unfinished := _unfinished(subject):
         return unfinished
     finals = subject.whole.finals
-    there, back = (
-        canonical.key(subject.task.stitch(dict(each))) for each in (finals.items(), reversed(finals.items()))
-    )
+    try:
+        there, back = (
+            canonical.key(subject.task.stitch(dict(each)))
+            for each in (finals.items(), reversed(finals.items()))
+        )
+    except JoinError as error:
+        if subject.truthful:
+            raise
+        return skip(f"stitch refuses what the model's answers came to: {error}")
     if there != back:
         return fail(
             "stitch gives another result when segments end in another order", "the same", "sort by id"
