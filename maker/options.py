@@ -98,8 +98,8 @@ def _read(what: str, name: str, value: object, hint: Any) -> object:
         if isinstance(value, str) and value[:1] in ("[", "{"):
             try:
                 return adapter.validate_json(value)
-            except ValidationError:
-                pass
+            except ValidationError as as_json:
+                error = error if as_json.errors()[0]["type"] == "json_invalid" else as_json
         reason = error.errors()[0]["msg"]
         raise UsageError(f"{what}: {name}={value!r}: {reason}") from None
 

@@ -141,7 +141,7 @@ def test_a_parked_row_is_decided_by_a_person_and_the_run_ends(maker: Maker) -> N
     assert maker("run", "rows", *words, "--model", "mute.py:Mute", "--json").code == 3
     assert maker("steps", "r", "--parked", "--json").events[0]["segment"] == "000000002"
     [done, waits] = maker("result", "r", "--json").events
-    assert (done["state"], waits["parked"]) == ("a", "undecided after 4 samples")
+    assert (done["state"], waits["parked"]) == ("a", "undecided after 4 samples, 4 of them red-flagged")
     assert "parked" in maker("result", "r").out
     refused = maker("decide", "r", "000000002:0", "--answer", '{"any": "thing"}')
     assert (refused.code, "expected a text that is not empty" in refused.err) == (2, True)
@@ -181,7 +181,11 @@ class Mute:
         ("in.csv", b"text,text\n1,2\n", ["line 1: the first line"]),
         ("in.csv", b'text\n"open', ["line 2: unexpected end"]),
         ("in.csv", b"text\na\n\xff\n", ["line 3: ", "UTF-8"]),
-        ("in.csv", b"a,b\n1,2\n3,4\n", ["bad rows: 1 of 1\n  line 1: no text; it has a, b"]),
+        (
+            "in.csv",
+            b"a,b\n1,2\n3,4\n",
+            ["bad rows: 1 of 1\n  line 1: no column named text; the columns are a, b"],
+        ),
         (
             "in.jsonl",
             b'{"text": 1}\n{"text": 1, "text": 2}\n',

@@ -121,8 +121,8 @@ def test_a_list_and_a_file_at_once_or_neither_are_refused() -> None:
         Sorting()
 
 
-@pytest.mark.parametrize("numbers", [[True, 2], [1.0, 2], ["1", 2]])
-def test_what_is_no_integer_is_not_sorted(tmp_path: Path, numbers: list[object]) -> None:
+@pytest.mark.parametrize("numbers", [[True, 2], [1.0, 2], ["1", 2], "[true, 2]"])
+def test_what_is_no_integer_is_not_sorted(tmp_path: Path, numbers: object) -> None:
     with pytest.raises(UsageError, match="valid integer"):
         maker.run("sorting", params={"numbers": numbers}, model="sim", run_dir=tmp_path / "r")
 

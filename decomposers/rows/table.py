@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import PurePath
 
@@ -31,7 +31,8 @@ def check(file: InputFile, columns: tuple[str, ...]) -> int:
     for line, row in _read(file, columns):
         count += 1
         if isinstance(row, dict):
-            row = _lack(columns, row) or row
+            missing = [name for name in columns if name not in row]
+            row = f"no {', '.join(missing)}; it has {', '.join(row)}" if missing else row
         if isinstance(row, str):
             bad.append(f"  line {line}: {inert(row)}")
     if bad or not count:
@@ -46,12 +47,6 @@ def rows(file: InputFile) -> Iterator[tuple[int, Row]]:
     for number, (_, row) in enumerate(_read(file), 1):
         assert isinstance(row, dict)
         yield number, row
-
-
-def _lack(columns: Sequence[str], there: Iterable[str]) -> str | None:
-    """What is to be said where one of the columns is not there."""
-    missing = [name for name in columns if name not in there]
-    return f"no {', '.join(missing)}; it has {', '.join(there)}" if missing else None
 
 
 def _read(file: InputFile, columns: Sequence[str] = ()) -> Iterator[tuple[int, Row | str]]:
@@ -103,8 +98,8 @@ def _csv(content: bytes, columns: Sequence[str]) -> Iterator[tuple[int, Row | st
         if "" in names or len(set(names)) < len(names):
             yield 1, "the first line must name every column, each once"
             return
-        if lack := _lack(columns, names):
-            yield 1, f"{lack}; of the rows none was read"
+        if missing := [name for name in columns if name not in names]:
+            yield 1, f"no column named {', '.join(missing)}; the columns are {', '.join(names)}"
             return
         for values in filter(None, reader):
             row: Row = dict(zip(names, values, strict=False))
