@@ -207,16 +207,17 @@ class Loop(asyncio.SelectorEventLoop):
         return self.now
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
-        owner = (context or copy_context()).get(CURRENT)
+        context = copy_context() if context is None else context  # an empty one is false
+        owner = context.get(CURRENT)
         if owner is not None and owner.paused:
-            owner.held.append((callback, args, context or copy_context()))
+            owner.held.append((callback, args, context))
             return asyncio.Handle(callback, list(args), self, context)  # nobody cancels these
         return super().call_soon(callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        context = context or copy_context()
+        context = copy_context() if context is None else context
         owner = context.get(CURRENT)
         if owner is None:
             return super().call_at(when, callback, *args, context=context)
