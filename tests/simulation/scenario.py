@@ -69,7 +69,7 @@ class _Scenario:
             world.seed,
             length=lot.randint(2, 10),
             count=lot.randint(1, 4),
-            depth=lot.choice((0, 0, 1, 2)),
+            depth=lot.choice((0, 0, 0, 0, 1, 2)),
             k=lot.randint(1, 3),
             error=lot.choice((0.0, 0.1, 0.3)),
             flags=lot.choice((0.0, 0.2)),
