@@ -302,7 +302,7 @@ def test_an_endpoints_address_reaches_the_model_of_an_amendment(tmp_path: Path) 
     assert api.run("hanoi", run_dir=tmp_path / "r", **asked).status == "parked"
     with Faultd(answer=right) as server:
         ended = retry(tmp_path / "r", "openai:tiny", base_url=server.url)
-    assert ended.reason == "1 parked; the first is 0:1: undecided after 4 samples"
+    assert ended.reason == "1 parked; the first is 0:1: undecided after 4 samples, 4 of them red-flagged"
     assert (ended.steps, ended.votes, ended.flagged) == (1, 3, 8)
     assert len(server.calls) >= 1
 
