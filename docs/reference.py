@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 import maker
-from maker import flags, model, options, plugins, task, testing, voter
+from maker import flags, model, operation, options, plugins, task, testing, voter
 from maker.cli import app
 from maker.conformance import decomposers, models, voters
 
@@ -43,7 +43,7 @@ def reference() -> Iterator[str]:
     yield "## What a plug-in uses: `from maker import ...`"
     for name in (name for name in maker.__all__ if not name.startswith("__")):
         yield from told(getattr(maker, name), name)
-    for noun in (voter.Decided, voter.Want):
+    for noun in (voter.Decided, voter.Want, operation.Operation):
         yield from told(noun, f"{noun.__module__}.{noun.__name__}")
     yield "## Suites: `from maker.testing import ...`"
     for suite, checks in (

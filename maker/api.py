@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Unpack
 
-from maker import asked, assembly, compatibility, heads, prices, summary
+from maker import asked, assembly, compatibility, heads, summary
 from maker import fork as forking
 from maker import verdict as verdicts
 from maker.cluster import ray_crew
@@ -20,10 +20,9 @@ from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.command import Command
 from maker.errors import UsageError
-from maker.journal import Durability
 from maker.manifest import Manifest
 from maker.nouns import Decision, Json
-from maker.options import duration
+from maker.operation import Operation, Operational
 from maker.result import RunResult, stored
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
@@ -42,19 +41,10 @@ def run(
     seed: int = 0,
     max_samples: int = 100,
     run_dir: str | Path | None = None,
-    workers: int = 2,
-    engine: Literal["ray", "inline"] = "ray",
-    address: str | None = None,
-    base_url: str | None = None,
-    give_up_after: str | None = None,
-    durability: Durability = "group",
     retry: Retry | None = None,
-    max_calls: int | None = None,
-    max_tokens: int | None = None,
-    max_cost: float | None = None,
-    price: str | Sequence[str] | None = None,
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    **operational: Unpack[Operational],
 ) -> RunResult:
     """Run a task, or go on with it if `run_dir` holds it already.
 
@@ -62,51 +52,27 @@ def run(
     parameters. model: the same, with options behind (`embedded:temperature=1.5`), or several (a panel
     drawn in turn); None takes the one that the task suggests. k: lead for the default voter,
     `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
-    at one step. base_url, give_up_after (seconds, or `10m`): for models that take them. durability: `group`
-    syncs the journal once a second, `step` also with every decision. max_calls, max_tokens, max_cost: the
-    most that the whole run, all its commands together, may spend in samples, in tokens of prompts and
-    responses, and in money; price: what a million of either cost, `0.15,0.60`, or `NAME=0.15,0.60` for
-    each model. retry: see `resume`.
+    at one step. retry: see `resume`. operational: how it is carried out, see `maker.operation.Operation`.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError, and StorageError when the
     run cannot even be begun or claimed; every other end is told by the result's status.
     """
-    if workers < 1 or engine not in ("ray", "inline"):
-        raise UsageError(f"workers={workers}, engine={engine!r}; expected 1 or more, and ray or inline")
+    operation = Operation.of(operational)
     manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
-    options = {"base_url": base_url, "give_up_after": give_up_after}
-    set_options = {name: value for name, value in options.items() if value is not None}
-    if give_up_after is not None:
-        duration("give_up_after", give_up_after)
     directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
     directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
-    panels = assembly.Panels(manifest, subject, set_options)
+    panels = assembly.Panels(manifest, subject, operation.model_options)
     asked.check_cap(panels.own)
-    named = _who_draws(directory, panels, retry) if price else panels.models
-    terms = asked.terms(max_calls, max_tokens, max_cost, price, named)
+    named = _who_draws(directory, panels, retry) if operation.price else panels.models
+    terms = asked.terms(operation, named)
     manifest = directory.begin(manifest)
     on_launch(manifest, str(directory.path))
     if finished := stored(directory):
         return finished
-    how = {"max_samples": max_samples, "durability": durability, **set_options}
-    caps = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost}
-    where = {"workers": workers, "engine": engine, "address": address}
-    settings = asked.settings(**how, **where, **caps, price=prices.to_json(terms.prices))
-    command = Command(
-        directory,
-        manifest,
-        subject,
-        workers,
-        durability,
-        set_options,
-        settings,
-        retry,
-        terms,
-        on_progress,
-    )
-    with Signals() as signals, _crew(engine, address, workers) as crew:
+    command = Command(directory, manifest, subject, operation, retry, terms, on_progress)
+    with Signals() as signals, _crew(operation) as crew:
         return asyncio.run(_carry_out(command, crew, signals))
 
 
@@ -118,9 +84,11 @@ def resume(
     model: Sequence[str] | None = None,
     k: int | None = None,
     voter: str | None = None,
-    **operational: Any,
+    on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    **operational: Unpack[Operational],
 ) -> RunResult:
-    """Go on with a run as its manifest says; `operational` are those options of `run` that may change.
+    """Go on with a run as its manifest says.
 
     retry_parked: give the steps that are parked now another panel each, of these models and this voter (the
     run's own where not given) and with up to `max_samples` further draws; steps after them are the run's own
@@ -146,6 +114,8 @@ def resume(
         max_samples=manifest.max_samples if retry_parked or max_samples is None else max_samples,
         run_dir=run_dir,
         retry=retry,
+        on_launch=on_launch,
+        on_progress=on_progress,
         **operational,
     )
 
@@ -220,9 +190,9 @@ async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResul
 
 
 @contextmanager
-def _crew(engine: str, address: str | None, workers: int) -> Iterator[Crew]:
-    if engine == "inline":
+def _crew(operation: Operation) -> Iterator[Crew]:
+    if operation.engine == "inline":
         yield InlineCrew()
     else:
-        with ray_crew.started(address, workers) as crew:
+        with ray_crew.started(operation.address, operation.workers) as crew:
             yield crew

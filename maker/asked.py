@@ -19,6 +19,7 @@ from maker.errors import PluginError, UsageError
 from maker.guard import guarded
 from maker.manifest import Manifest, Source
 from maker.nouns import Json, Step
+from maker.operation import Operation
 from maker.panel import Panel
 from maker.prices import UNIT
 from maker.retry import Retry
@@ -108,19 +109,15 @@ def first_prompt(subject: Task) -> str:
     return ""
 
 
-def terms(
-    max_calls: int | None,
-    max_tokens: int | None,
-    max_cost: float | None,
-    price: str | Sequence[str] | None,
-    models: Iterable[str],
-) -> Terms:
+def terms(operation: Operation, models: Iterable[str]) -> Terms:
     """What a run may spend; `models` are those that draw or have drawn. Raises UsageError."""
     cap = Spend(
-        _cap("max_calls", max_calls), _cap("max_tokens", max_tokens), _cap("max_cost", max_cost, UNIT)
+        _cap("max_calls", operation.max_calls),
+        _cap("max_tokens", operation.max_tokens),
+        _cap("max_cost", operation.max_cost, UNIT),
     )
-    table = prices.read([price] if isinstance(price, str) else price or [], models)
-    if max_cost is not None and not table:
+    table = prices.read(operation.prices, models)
+    if operation.max_cost is not None and not table:
         raise UsageError(
             "max_cost needs the price of every model: give --price IN,OUT or --price MODEL=IN,OUT"
         )

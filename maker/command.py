@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from maker import steps, summary
+from maker import asked, prices, steps, summary
 from maker.amendment import Amendment
 from maker.budget import Terms
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew
 from maker.cluster.lane_worker import Orders
 from maker.errors import BlockedError, BudgetSpentError, FencedError, MakerError, StorageError, inert
-from maker.journal import Durability
 from maker.manifest import Manifest
 from maker.nouns import Json
+from maker.operation import Operation
 from maker.result import RunResult, Status
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
@@ -33,12 +33,7 @@ class Command:
     directory: RunDirectory
     manifest: Manifest
     task: Task
-    workers: int = 2
-    durability: Durability = "group"
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Operational options for models, such as `base_url`."""
-    settings: Mapping[str, Json] = field(default_factory=dict)
-    """What it may choose anew, recorded with its claim."""
+    operation: Operation = field(default_factory=Operation)
     retry: Retry | None = None
     """Another panel for the steps that are parked when it begins."""
     terms: Terms = field(default_factory=Terms)
@@ -47,7 +42,7 @@ class Command:
 
     async def carry_out(self, crew: Crew) -> RunResult:
         """Run to an end; cancelled, it lets go in order and the run can go on."""
-        number = self.directory.claim(dict(self.settings))
+        number = self.directory.claim(self._settings())
         lanes = self.directory.lanes()  # after the claim: an older command begins none that is not among them
         check_owner = partial(self.directory.check_owner, number)
         amendments = self.retry.amendments(self.directory) if self.retry else {}
@@ -58,7 +53,7 @@ class Command:
             crew,
             orders,
             lanes,
-            self.workers,
+            self.operation.workers,
             check_owner,
             self.on_progress,
             self.terms,
@@ -66,10 +61,16 @@ class Command:
         )
         return self._conclude(await self._run(coordinator), check_owner)
 
+    def _settings(self) -> dict[str, Json]:
+        """What it may choose anew, recorded with its claim."""
+        chosen = {**self.operation.settings(), "price": prices.to_json(self.terms.prices)}
+        return asked.settings(max_samples=self.manifest.max_samples, **chosen)
+
     def _orders(self, number: int, amendments: Mapping[str, Sequence[Amendment]], lane: str) -> Orders:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
-        return Orders(self.manifest, *where, self.durability, self.options, retried, self.terms)
+        how = (self.operation.durability, self.operation.model_options)
+        return Orders(self.manifest, *where, *how, retried, self.terms)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""

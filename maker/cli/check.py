@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from maker.cli.run import AsJson, BaseUrl, own_stdout, parameters
+from maker.cli.operational import BaseUrl
+from maker.cli.run import AsJson, own_stdout, parameters
 
 
 def check(

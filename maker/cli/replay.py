@@ -14,7 +14,8 @@ from maker.cli import live as live_replay
 from maker.cli import shown
 from maker.cli.look import Run
 from maker.cli.offline import go_offline
-from maker.cli.run import AsJson, BaseUrl, GiveUpAfter
+from maker.cli.operational import BaseUrl, GiveUpAfter
+from maker.cli.run import AsJson
 from maker.cli.steps import Range, parse_step, selected
 from maker.errors import UsageError
 from maker.nouns import Json

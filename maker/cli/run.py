@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
+from maker.cli.operational import operational
 from maker.cli.progress import Shown
 from maker.errors import UsageError
+from maker.operation import Operational
 
 if TYPE_CHECKING:
     from maker.result import RunResult
@@ -37,33 +39,10 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-Workers = Annotated[int, typer.Option(help="Actors, one lane each.", envvar="MAKER_WORKERS")]
-Engine = Annotated[
-    Literal["ray", "inline"], typer.Option(help="Ray actors, or this process.", envvar="MAKER_ENGINE")
-]
-Address = Annotated[
-    str | None, typer.Option(help="A Ray cluster to join; one is started without it.", envvar="RAY_ADDRESS")
-]
-BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL")]
-GiveUpAfter = Annotated[
-    str | None, typer.Option(help="How long a model that cannot be reached is tried, such as 10m.")
-]
-Durability = Annotated[
-    Literal["group", "step"], typer.Option(help="Sync the journal once a second, or with every decision.")
-]
-MaxCalls = Annotated[int | None, typer.Option(help="The most samples that the run may draw.")]
-MaxTokens = Annotated[int | None, typer.Option(help="The most tokens, of prompts and responses.")]
-MaxCost = Annotated[float | None, typer.Option(help="The most money, by --price.")]
-Price = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="[MODEL=]IN,OUT",
-        help="What a million prompt tokens and a million response tokens cost; repeatable, once a model.",
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
 
 
+@operational
 def run(
     task: Annotated[str, typer.Argument(help="A task: a name, package.module:Name or file.py:Name.")],
     parameter: Annotated[
@@ -97,16 +76,8 @@ def run(
         Path | None,
         typer.Option(help="The run's directory; one that holds this run goes on. New below runs/."),
     ] = None,
-    workers: Workers = 2,
-    engine: Engine = "ray",
-    address: Address = None,
-    base_url: BaseUrl = None,
-    give_up_after: GiveUpAfter = None,
-    durability: Durability = "group",
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    max_cost: MaxCost = None,
-    price: Price = None,
+    *,
+    operation: Operational,
     as_json: AsJson = False,
     config: Annotated[
         Path | None,
@@ -121,12 +92,10 @@ def run(
     params = parameters([*(parameter or []), *_input(task, input)])
     asked = partial(api.run, task, params=params, model=model or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
-    where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
-    budget = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "price": price}
-    endpoint = {"base_url": base_url, "give_up_after": give_up_after}
-    _show(partial(asked, **more, **where, **endpoint, **budget), as_json)
+    _show(partial(asked, **more, **operation), as_json)
 
 
+@operational
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's directory.")],
     max_samples: Annotated[
@@ -140,16 +109,8 @@ def resume(
     ] = None,
     k: Annotated[int | None, typer.Option("--k", "-k", help="Lead at the retried steps.")] = None,
     voter: Annotated[str | None, typer.Option(help="Another rule at the retried steps.")] = None,
-    workers: Workers = 2,
-    engine: Engine = "ray",
-    address: Address = None,
-    base_url: BaseUrl = None,
-    give_up_after: GiveUpAfter = None,
-    durability: Durability = "group",
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    max_cost: MaxCost = None,
-    price: Price = None,
+    *,
+    operation: Operational,
     as_json: AsJson = False,
 ) -> None:
     """Go on with RUN where it was; parked steps with the samples they have.
@@ -159,11 +120,8 @@ def resume(
     """
     from maker import api
 
-    where = {"workers": workers, "engine": engine, "address": address, "durability": durability}
-    endpoint = {"base_url": base_url, "give_up_after": give_up_after}
     panel = partial(api.resume, retry_parked=retry_parked, model=model or None, k=k, voter=voter)
-    budget = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "price": price}
-    _show(partial(panel, run, max_samples=max_samples, **where, **endpoint, **budget), as_json)
+    _show(partial(panel, run, max_samples=max_samples, **operation), as_json)
 
 
 def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:

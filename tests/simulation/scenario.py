@@ -21,6 +21,7 @@ from maker.budget import NO_CAP, Spend, Terms
 from maker.command import Command
 from maker.errors import MakerError
 from maker.manifest import Manifest
+from maker.operation import Operation
 from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
 from tests.simulation.auditor import Asked, audit, samples
@@ -121,7 +122,8 @@ class _Scenario:
             return finished
         subject = assembly.task(manifest)
         terms = Terms(Spend(calls, NO_CAP, NO_CAP))
-        command = Command(directory, manifest, subject, workers, asked.durability, terms=terms)
+        operation = Operation(workers=workers, durability=asked.durability)
+        command = Command(directory, manifest, subject, operation, terms=terms)
         return await command.carry_out(crew)
 
     def _plan(self) -> Plan:

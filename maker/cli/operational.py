@@ -1,0 +1,65 @@
+"""The options that every command takes which carries out a run: the fields of `Operation`, typed once.
+
+A command that is decorated with `operational` is given them as one mapping.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Annotated, Any, cast, get_type_hints
+
+import typer
+
+from maker.operation import Operation, Operational
+
+_OPTIONS = {
+    "workers": typer.Option(help="Actors, one lane each.", envvar="MAKER_WORKERS"),
+    "engine": typer.Option(help="Ray actors, or this process.", envvar="MAKER_ENGINE"),
+    "address": typer.Option(help="A Ray cluster to join; one is started without it.", envvar="RAY_ADDRESS"),
+    "base_url": typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL"),
+    "give_up_after": typer.Option(help="How long a model that cannot be reached is tried, such as 10m."),
+    "durability": typer.Option(help="Sync the journal once a second, or with every decision."),
+    "max_calls": typer.Option(help="The most samples that the run may draw."),
+    "max_tokens": typer.Option(help="The most tokens, of prompts and responses."),
+    "max_cost": typer.Option(help="The most money, by --price."),
+    "price": typer.Option(
+        metavar="[MODEL=]IN,OUT",
+        help="What a million prompt tokens and a million response tokens cost; repeatable, once a model.",
+    ),
+}
+
+BaseUrl = Annotated[str | None, _OPTIONS["base_url"]]
+GiveUpAfter = Annotated[str | None, _OPTIONS["give_up_after"]]
+
+
+def operational(command: Callable[..., None]) -> Callable[..., None]:
+    """Put the options in the place of a command's parameter `operation`."""
+    own = inspect.signature(command, eval_str=True)
+    where = list(own.parameters).index("operation")
+    kept = [each for each in own.parameters.values() if each.name != "operation"]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        chosen = cast(Operational, {name: given.pop(name) for name in _OPTIONS})
+        command(**given, operation=chosen)
+
+    with_options.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*kept[:where], *_parameters(), *kept[where:]]
+    )
+    return with_options
+
+
+def _parameters() -> list[inspect.Parameter]:
+    types = {**get_type_hints(Operational), "price": list[str] | None}
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[types[field.name], _OPTIONS[field.name]],
+        )
+        for field in fields(Operation)
+    ]

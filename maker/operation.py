@@ -1,0 +1,88 @@
+"""How one command carries a run out: what may be chosen anew each time, and never changes a result.
+
+It says how, not what (that is the manifest). Invariant: what it holds has been checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, TypedDict
+
+from maker.errors import UsageError
+from maker.journal import Durability
+from maker.nouns import Json
+from maker.options import duration
+
+Engine = Literal["ray", "inline"]
+
+
+class Operational(TypedDict, total=False):
+    """The fields of `Operation` as keywords."""
+
+    workers: int
+    engine: Engine
+    address: str | None
+    base_url: str | None
+    give_up_after: str | None
+    durability: Durability
+    max_calls: int | None
+    max_tokens: int | None
+    max_cost: float | None
+    price: str | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Raises UsageError for a value that cannot be."""
+
+    workers: int = 2
+    """Lanes that run at a time, each in an actor."""
+    engine: Engine = "ray"
+    """Actors of Ray, or this process."""
+    address: str | None = None
+    """Of a Ray cluster to join; one is started where there is none."""
+    base_url: str | None = None
+    """For models that take one: an OpenAI-compatible endpoint."""
+    give_up_after: str | None = None
+    """For models that take one: how long one that cannot be reached is tried, seconds or `10m`."""
+    durability: Durability = "group"
+    """`group` syncs the journal once a second, `step` also with every decision."""
+    max_calls: int | None = None
+    """Samples that the whole run may draw, all its commands together."""
+    max_tokens: int | None = None
+    """Tokens of prompts and responses."""
+    max_cost: float | None = None
+    """Money, by `price`."""
+    price: str | Sequence[str] | None = None
+    """What a million prompt tokens and a million response tokens cost: `0.15,0.60`, or `NAME=0.15,0.60` for
+    each model."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.engine not in ("ray", "inline"):
+            raise UsageError(
+                f"workers={self.workers}, engine={self.engine!r}; expected 1 or more, and ray or inline"
+            )
+        if self.give_up_after is not None:
+            duration("give_up_after", self.give_up_after)
+
+    @classmethod
+    def of(cls, given: Operational) -> Operation:
+        known = [field.name for field in fields(cls)]
+        if unknown := given.keys() - set(known):
+            raise UsageError(f"no option {', '.join(sorted(unknown))}; options: {', '.join(known)}")
+        return cls(**given)
+
+    @property
+    def prices(self) -> list[str]:
+        return [self.price] if isinstance(self.price, str) else list(self.price or [])
+
+    @property
+    def model_options(self) -> dict[str, str]:
+        """Those that are passed on to models."""
+        given = {"base_url": self.base_url, "give_up_after": self.give_up_after}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def settings(self) -> dict[str, Json]:
+        """All that was chosen, to be recorded with the command's claim."""
+        return asdict(self)
