@@ -25,8 +25,10 @@ demo: .venv/run
 demo-k1: .venv/run
 	$(BIN)/maker run $(DEMO) --k 1
 
+# Many tests wait for processes of their own: more at a time than a few would only make them wait for each other.
+PARALLEL = -n auto --maxprocesses 4 --dist worksteal
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow

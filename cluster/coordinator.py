@@ -15,7 +15,7 @@ from itertools import count, islice
 
 import structlog
 
-from maker import prices
+from maker import family, prices
 from maker.budget import Budget, Terms
 from maker.cluster.crew import Crew, Worker, WorkerLostError
 from maker.cluster.lane_worker import Orders, Report
@@ -121,7 +121,7 @@ class Coordinator:
                 self._place()
         except BaseExceptionGroup as group:
             raise _worst(group) from None
-        own = {name.partition("/")[0] for name in (*self.finals, *self.parked)}
+        own = {family.root(name) for name in (*self.finals, *self.parked)}
         if gone := own - self._yielded:
             raise PluginError(
                 f"the journal holds segment {min(gone)}, which the task does not give any more: "

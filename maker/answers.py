@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -134,13 +135,13 @@ def read(text: str) -> Json:
     A name that comes twice in an object and a number that is not finite are no JSON here.
     """
     try:
-        return _loads(text)
+        return loads(text)
     except (ValueError, RecursionError) as error:
         block = _fenced(text)
         if block is None:
             raise RedFlag("malformed", f"no JSON: {inert(error, 80)}") from None
     try:
-        return _loads(block)
+        return loads(block)
     except (ValueError, RecursionError) as error:
         raise RedFlag("malformed", f"no JSON in the fenced block: {inert(error, 80)}") from None
 
@@ -154,14 +155,16 @@ def _fenced(text: str) -> str | None:
     return block if newline and tag.strip().lower() in ("", "json") else None
 
 
-def _loads(text: str) -> Json:
+def loads(text: str | bytes) -> Json:
+    """JSON in which no name comes twice and every number is finite; raises ValueError, RecursionError."""
     return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name comes twice")
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the name {twice!r} comes twice in an object")
     return found
 
 

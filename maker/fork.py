@@ -7,9 +7,7 @@ Invariant: the old run is only read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from maker import history
+from maker import family, history
 from maker.errors import UsageError, inert
 from maker.journal import COPIED, Lane
 from maker.panel import Panel
@@ -52,7 +50,7 @@ def check(old: RunDirectory, segment: str, index: int) -> None:
 
 def _cuts(segment: str, index: int) -> dict[str, int]:
     """The first step that is not kept, of the segment and of those that wait for it."""
-    return {segment: index, **{name: forked + 1 for name, forked in _ancestry(segment)}}
+    return {segment: index, **{name: forked + 1 for name, forked in family.ancestry(segment)}}
 
 
 def _kept(record: Record, cuts: dict[str, int]) -> bool:
@@ -62,15 +60,8 @@ def _kept(record: Record, cuts: dict[str, int]) -> bool:
     name: str = record["segment"]
     if name in cuts:
         return record.get("event") == "open" or record.get("step", cuts[name]) < cuts[name]
-    at = next((at for at in _ancestry(name) if at[0] in cuts), None)
+    at = next((at for at in family.ancestry(name) if at[0] in cuts), None)
     return at is None or at[1] < cuts[at[0]]
-
-
-def _ancestry(segment: str) -> Iterator[tuple[str, int]]:
-    """(ancestor, index of its step that forked) from the nearest on."""
-    while (place := segment.rpartition("/"))[0]:
-        segment = place[0]
-        yield segment, int(place[2].partition(".")[0])
 
 
 class _Copy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from maker import family
 from maker.chain import Wait
 from maker.nouns import Json
 
@@ -57,7 +58,7 @@ class Joins:
             self._ready.add(wait.segment)
 
     def ended(self, segment: str) -> None:
-        parent = segment.rpartition("/")[0]
+        parent = family.parent(segment)
         if waiting := self._waiting.get(parent):
             waiting.missing.discard(segment)
             if not waiting.missing:

@@ -95,13 +95,13 @@ def _read(what: str, name: str, value: object, hint: Any) -> object:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        if isinstance(value, str) and value[:1] in ("[", "{"):
-            try:
-                return adapter.validate_json(value)
-            except ValidationError as as_json:
-                error = error if as_json.errors()[0]["type"] == "json_invalid" else as_json
-        reason = error.errors()[0]["msg"]
-        raise UsageError(f"{what}: {name}={value!r}: {reason}") from None
+        wrong = error
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return adapter.validate_json(value)
+        except ValidationError as error:
+            wrong = error
+    raise UsageError(f"{what}: {name}={value!r}: {wrong.errors()[0]['msg']}")
 
 
 def _hints(target: Callable[..., object]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def load(place: Place) -> Plugin:
     module = _file(place.file, spec) if place.file and not place.module else _module(place.module, spec)
     target = getattr(module, place.attr, None)
     if not callable(target):
-        raise UsageError(f"{spec}: {module.__name__} has no class or function {place.attr}")
+        raise UsageError(f"{spec}: {place.file or module.__name__} has no class or function {place.attr}")
     source = inspect.getsourcefile(inspect.unwrap(target))
     sha256, defined = place.sha256, _sha256(Path(source)) if source else ""
     words, named = options.split(place.options)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maker import canonical, chapters, chunks, history, records
+from maker import canonical, chapters, chunks, family, history, records
 from maker.chapters import Chapter
 from maker.errors import JournalDamagedError, inert
 from maker.ledger import Ledger
@@ -38,15 +38,15 @@ def check(run: RunDirectory) -> Checked:
 
     Raises JournalDamagedError, with file and offset, at the first thing that does not check out.
     """
-    checked, family = Checked(), _Family()
+    checked, kin = Checked(), _Family()
     for lane in run.lanes():
         checked.lanes += 1
         checked.chunks += history.verify(run.lane(lane))
-        ledger = _Lane(family).check(chapters.of(run.lane(lane)))
+        ledger = _Lane(kin).check(chapters.of(run.lane(lane)))
         checked.steps += ledger.totals.steps
         checked.samples += ledger.totals.samples
-    family.check(run.path)
-    checked.segments = len(family.opened)
+    kin.check(run.path)
+    checked.segments = len(kin.opened)
     return checked
 
 
@@ -56,22 +56,24 @@ class _Family:
 
     opened: set[str] = field(default_factory=set)
     forks: dict[str, int] = field(default_factory=dict)
-    """`SEGMENT/INDEX` of each step that forked to how many children it has."""
+    """By the fork's id, how many children it has."""
     finals: dict[str, str] = field(default_factory=dict)
     """Digest of what each child ended with."""
     joined: dict[str, str] = field(default_factory=dict)
     """Child to the digest of what was joined as its end."""
 
     def join(self, record: Record) -> None:
-        place, finals = f"{record['segment']}/{record['step'] - 1}", record["finals"]
-        if self.forks.get(place) != len(finals):
+        fork, finals = family.fork(record["segment"], record["step"] - 1), record["finals"]
+        if self.forks.get(fork) != len(finals):
             raise _Wrong(f"{len(finals)} children are joined, the step before forked into another number")
-        self.joined |= {f"{place}.{number}": canonical.digest(state) for number, state in enumerate(finals)}
+        self.joined |= {
+            family.child(fork, number): canonical.digest(state) for number, state in enumerate(finals)
+        }
 
     def check(self, run: Path) -> None:
-        for name in filter(lambda name: "/" in name, self.opened):
-            place, _, number = name.rpartition(".")
-            if not (number.isdecimal() and int(number) < self.forks.get(place, 0)):
+        for name in filter(family.is_child, self.opened):
+            fork, number = family.birth(name)
+            if not (number.isdecimal() and int(number) < self.forks.get(fork, 0)):
                 raise JournalDamagedError(f"{run}: no step forked into segment {inert(name)}")
         for name, digest in self.joined.items():
             if self.finals.get(name) != digest:
@@ -108,7 +110,7 @@ class _Head:
 
 @dataclass(slots=True)
 class _Lane:
-    family: _Family
+    kin: _Family
     ledger: Ledger = field(default_factory=Ledger)
     heads: dict[str, _Head] = field(default_factory=dict)
 
@@ -150,20 +152,20 @@ class _Lane:
             case {"kind": "decision"}:
                 self._decided(record, records.to_decision(record))
             case {"event": "open", "segment": name}:
-                if name in self.family.opened:
+                if name in self.kin.opened:
                     raise _Wrong(f"segment {inert(name)} is opened a second time")
-                self.family.opened.add(name)
+                self.kin.opened.add(name)
                 self.heads[name] = _Head()
             case {"event": "park"}:
                 _joins(record, self._head(record["segment"], record["step"], "a park"))
             case {"event": "finish"}:
                 self._head(record["segment"], record["steps"], "the end")
                 del self.heads[record["segment"]]
-                if "/" in record["segment"]:
-                    self.family.finals[record["segment"]] = canonical.digest(record["state"])
+                if family.is_child(record["segment"]):
+                    self.kin.finals[record["segment"]] = canonical.digest(record["state"])
             case {"event": "join"}:
                 self._head(record["segment"], record["step"], "a join")
-                self.family.join(record)
+                self.kin.join(record)
 
     def _decided(self, record: Record, decision: Decision) -> None:
         head = self._head(decision.segment, decision.index, "a decision")
@@ -172,7 +174,7 @@ class _Lane:
             _joins({**record, **ruling}, head)
         self.heads[decision.segment] = _Head(head.index + 1)
         if decision.children:
-            self.family.forks[f"{decision.segment}/{decision.index}"] = decision.children
+            self.kin.forks[family.fork(decision.segment, decision.index)] = decision.children
 
     def _head(self, segment: str, index: int, what: str) -> _Head:
         head = self.heads.get(segment)

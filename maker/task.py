@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from maker import answers, canonical
+from maker import answers, canonical, family
 from maker.answers import Answers
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
 from maker.guard import at, guarded, place
@@ -94,8 +94,8 @@ def _sound(prompt: Prompt) -> bool:
 
 def children(step: Step, states: Iterable[Json]) -> tuple[Segment, ...]:
     """The segments that a step waits for, from their first states."""
-    place = f"{step.segment}/{step.index - 1}"
-    return tuple(Segment(f"{place}.{number}", state) for number, state in enumerate(states))
+    fork = family.fork(step.segment, step.index - 1)
+    return tuple(Segment(family.child(fork, number), state) for number, state in enumerate(states))
 
 
 def _yes_or_no(step: Step, text: str) -> bool:
@@ -235,7 +235,7 @@ class Task:
                 f"advance{at(step)} forked into {seen} children, expected a list of states, at least 1 and "
                 f"at most {MAX_CHILDREN:,}"
             )
-        if step.segment.count("/") >= MAX_DEPTH:
+        if family.depth(step.segment) >= MAX_DEPTH:
             raise PluginError(
                 f"advance{at(step)} forked below {MAX_DEPTH} forks, expected at most {MAX_DEPTH}: "
                 "let a step do more, or end the recursion earlier"
@@ -255,7 +255,7 @@ class Task:
 
     def stitch(self, finals: Mapping[str, Json]) -> Json:
         """The result, from the final states of the task's own segments: children have been joined."""
-        own = {name: state for name, state in finals.items() if "/" not in name}
+        own = {name: state for name, state in finals.items() if not family.is_child(name)}
         return self._json("stitch", None, self._call("stitch", None, self.decomposer.stitch, own))
 
     def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool | str | None:

@@ -155,6 +155,9 @@ def test_an_answer_must_be_json_and_the_message_shows_how(maker: Maker, parked: 
     ended = maker("decide", parked, "b:2", "--answer", "x")
     assert ended.code == 2
     assert "--answer '\"yes\"'" in ended.err
+    twice = maker("decide", parked, "b:2", "--answer", '{"a": 1, "a": 2}')
+    assert twice.code == 2
+    assert "the name 'a' comes twice" in twice.err
 
 
 def test_a_verdict_survives_small_chunks_and_is_one_of_the_headers_counts(

@@ -288,6 +288,7 @@ def test_every_command_knows_steps_of_children(maker: Maker) -> None:
     status = maker("status", "r", "--json").events[0]
     assert (status["segments_finished"], status["segments_waiting"]) == (26, 0)
     assert maker("verify", "r", "--task").code == 0
+    assert [line["segment"] for line in maker("result", "r", "--json").events] == ["root0", "root1"]
 
 
 @pytest.mark.parametrize(

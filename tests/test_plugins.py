@@ -57,6 +57,7 @@ def test_durations_have_units(text: str, seconds: float) -> None:
         ("x,size=big", "size='big'"),
         ("x,mode=c", "mode='c'"),
         ("x,wait=soon", "wait='soon'"),
+        ("x,rows=[1", "rows='\\[1': Invalid JSON"),
         ("x,task=mine", "no option task"),
         ("size=5", "name must be given"),
     ],
@@ -112,6 +113,7 @@ def test_a_module_is_a_plugin() -> None:
         ("no.such.module:X", "there is no module no.such.module"),
         ("maker.voters:Nobody", "has no class or function Nobody"),
         ("./missing.py:X", "there is no file"),
+        (f"{__file__}:Nobody", f"{Path(__file__).name} has no class or function Nobody"),
     ],
 )
 def test_what_is_not_there_is_said_in_a_sentence(spec: str, message: str) -> None:

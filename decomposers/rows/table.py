@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import PurePath
 
+from maker import answers
 from maker.errors import UsageError, inert
 from maker.input_file import InputFile
 from maker.nouns import Json
@@ -67,21 +67,13 @@ def _jsonl(content: bytes) -> Iterator[tuple[int, Row | str]]:
 
 def _object(line: bytes) -> Row | str:
     try:
-        row = json.loads(line, object_pairs_hook=_once)
+        row = answers.loads(line)
         json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError:
         return "no JSON: half of a surrogate pair, expected whole characters"
     except (ValueError, RecursionError) as error:
         return f"no JSON: {error}"
     return row if isinstance(row, dict) else f"{type(row).__name__}, expected an object"
-
-
-def _once(pairs: list[tuple[str, Json]]) -> Row:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        twice = next(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)
-        raise ValueError(f"the name {twice!r} comes twice in an object")
-    return row
 
 
 def _csv(content: bytes, columns: Sequence[str]) -> Iterator[tuple[int, Row | str]]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from maker import answers
 from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
 from maker.errors import UsageError
@@ -35,8 +36,8 @@ def decide(
 
 def _json(text: str) -> Json:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return answers.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"--answer is no JSON ({error}); a text needs quotes of its own: --answer '\"yes\"'"
         ) from None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 
-from maker import finals, steps
+from maker import family, finals, steps
 from maker.cli.look import Run
 from maker.cli.run import AsJson
 from maker.run_directory import RunDirectory
 
 
 def result(run: Run, as_json: AsJson = False) -> None:
-    """List what each segment of RUN came to, in order of their ids, and why parked ones wait."""
+    """List what each segment of RUN came to, in order of their ids, and why parked ones wait.
+
+    What a fork's children came to is in the segment that joined it.
+    """
     directory = RunDirectory(run)
     directory.manifest()
-    lines = {name: {"segment": name, "state": state} for name, state in finals.of(directory).items()}
+    own = {name: state for name, state in finals.of(directory).items() if not family.is_child(name)}
+    lines = {name: {"segment": name, "state": state} for name, state in own.items()}
     for park in steps.parked(directory):
         name = park["segment"]
         lines[name] = {"segment": name, "parked": park["reason"], "step": park["step"]}
