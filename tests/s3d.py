@@ -1,8 +1,8 @@
 """An S3 server on loopback, a process of its own, that fails as often as it is told: moto's, with faults
 before and after it.
 
-`python -m tests.s3d FAULTS [SEED]` prints its address and serves until its stdin is closed. FAULTS is the share
-of requests that fail; how is drawn by the seed:
+`python -m tests.s3d FAULTS [SEED]` prints its address and serves until its stdin is closed. FAULTS is the
+share of requests that fail; how is drawn by the seed:
 
     slow        503 SlowDown, nothing was done
     conflict    409 to a conditional write that nobody else has made
