@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import structlog
 
-from maker import assembly, records
+from maker import assembly, place, records, takeover
 from maker.amendment import Amendment
 from maker.budget import Account, Allowance, Spend, Terms
 from maker.chain import Chain, Finish, Park, Wait
@@ -22,7 +22,7 @@ from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
 from maker.joins import Join
-from maker.journal import Durability, Lane
+from maker.journal import SEAL, Durability, Seal
 from maker.manifest import Manifest
 from maker.model import Model
 from maker.nouns import Parked, Segment
@@ -43,7 +43,7 @@ class Orders:
 
     manifest: Manifest
     run: str
-    """The run's directory."""
+    """The run's directory, or its URI."""
     lane: str
     command: int
     """Which command of the run gives them."""
@@ -54,6 +54,8 @@ class Orders:
     """For steps that were parked when the command began."""
     terms: Terms = field(default_factory=Terms)
     """What the run may spend."""
+    seal: Seal = SEAL
+    """Where the journal is kept in an object store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +107,16 @@ class LaneWorker:
 
     def _take_over(self) -> None:
         orders, manifest = self._orders, self._orders.manifest
-        directory = RunDirectory(Path(orders.run))
+        directory = RunDirectory(place.at(orders.run))
         self._task = assembly.task(manifest)
         self._panels = assembly.Panels(manifest, self._task, orders.options)
         self._held.push_async_callback(self._close_models)
         folder = directory.lane(orders.lane)
-        self._lane = Lane.claim(folder, manifest.run, orders.command, orders.durability, self._disk)
+        how = (orders.command, orders.durability, self._disk, orders.seal)
+        claimed = partial(takeover.claim, folder, manifest.run, *how)
+        self._lane, recovery = takeover.take_over(claimed, self._task, self._panels.own)
         self._held.callback(self._lane.close)
-        directory.check_owner(orders.command)  # after the claim: whoever owns the run now has seen this lane
-        recovery = Recovery(self._task, self._panels.own)
-        recovery.read(self._lane)
-        self._lane.turn(recovery.ledger.page(recovery.going()))
+        directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
         if orders.terms.capped:
             self._engine.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
@@ -146,6 +147,8 @@ class LaneWorker:
                 self._run(self._join(each) if isinstance(each, Join) else self._open(each))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), wait)
+        if self._ended and self._lane.rest:
+            await asyncio.sleep(self._lane.rest)  # others may end meanwhile
         return self._report()
 
     def _open(self, segment: Segment) -> Drive:
@@ -230,11 +233,22 @@ class LaneWorker:
             await asyncio.sleep(SYNC_SECONDS)
             try:
                 self._engine.write_faults()
-                self._lane.sync()
+                if self._lane.due:
+                    self._sync()
             except MakerError as error:
                 self._fail(error)
                 await self._cancel()  # though nobody may be there to tell us to stop
                 return
+
+    def _sync(self) -> None:
+        self._lane.sync()
+        if not self._lane.is_open:
+            self._lane.turn(self._engine.page())
+
+    @property
+    def _ended(self) -> bool:
+        """Whether there is an end to tell."""
+        return bool(self._finished or self._parked or self._waits)
 
     def _fail(self, error: MakerError) -> None:
         self._error = self._error or error
@@ -248,9 +262,9 @@ class LaneWorker:
 
     def _report(self) -> Report:
         """What has ended is durable, and still ours, before it is told."""
-        if (self._finished or self._parked or self._waits) and self._lane.is_open:
+        if self._ended and self._lane.is_open:
             try:
-                self._lane.sync()
+                self._sync()
             except MakerError as error:
                 self._fail(error)
         report = Report(

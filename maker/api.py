@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Unpack
 
-from maker import asked, assembly, compatibility, heads, summary
+from maker import asked, assembly, compatibility, heads, place, summary
 from maker import fork as forking
 from maker import verdict as verdicts
 from maker.cluster import ray_crew
@@ -23,6 +22,7 @@ from maker.errors import UsageError
 from maker.manifest import Manifest
 from maker.nouns import Decision, Json
 from maker.operation import Operation, Operational
+from maker.place import Place
 from maker.result import RunResult, stored
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
@@ -40,7 +40,7 @@ def run(
     red_flags: str = "truncated",
     seed: int = 0,
     max_samples: int = 100,
-    run_dir: str | Path | None = None,
+    run_dir: str | Place | None = None,
     retry: Retry | None = None,
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -59,7 +59,7 @@ def run(
     """
     operation = Operation.of(operational)
     manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
-    directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
+    directory = RunDirectory(place.at(run_dir or f"runs/{manifest.run}").resolve())
     directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
@@ -77,7 +77,7 @@ def run(
 
 
 def resume(
-    run_dir: str | Path,
+    run_dir: str | Place,
     *,
     max_samples: int | None = None,
     retry_parked: bool = False,
@@ -99,7 +99,7 @@ def resume(
             "another panel (model, k, voter) is for parked steps: add --retry-parked (retry_parked=True); "
             "for a new run from a step of this one: maker fork"
         )
-    directory = RunDirectory(Path(run_dir))
+    directory = RunDirectory(place.at(run_dir))
     manifest = directory.manifest()
     fields = ("task", "models", "voter", "red_flags")
     compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, fields))
@@ -120,12 +120,12 @@ def resume(
     )
 
 
-def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
+def decide(run_dir: str | Place, at: tuple[str, int], answer: Json) -> Decision:
     """Decide the parked step `at` (segment, index) as a person; `resume` goes on from it.
 
     Raises UsageError when it is not parked or the task does not take the answer; then nothing is written.
     """
-    directory = RunDirectory(Path(run_dir))
+    directory = RunDirectory(place.at(run_dir))
     manifest = directory.manifest()
     verdict = Verdict(*at, answer)
     verdicts.parked_in(directory, verdict)
@@ -138,9 +138,9 @@ def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
 
 
 def fork(
-    run_dir: str | Path,
+    run_dir: str | Place,
     at: tuple[str, int],
-    new_dir: str | Path,
+    new_dir: str | Place,
     *,
     model: str | Sequence[str] | None = None,
     voter: str | None = None,
@@ -151,7 +151,7 @@ def fork(
 
     The new run goes on by `resume`. What is given is other than in the old run, the rest is the same.
     """
-    old, new = RunDirectory(Path(run_dir)), RunDirectory(Path(new_dir).resolve())
+    old, new = RunDirectory(place.at(run_dir)), RunDirectory(place.at(new_dir).resolve())
     was = old.manifest()
     given = {"models": model, "voter": voter, "red_flags": red_flags}
     kept = ["task", *(name for name, value in given.items() if value is None)]

@@ -20,7 +20,7 @@ from maker.budget import Allowance
 from maker.chain import Chain, Commit, Draw, Finish, Park, Wait, Wish
 from maker.errors import BlockedError
 from maker.guard import explained
-from maker.journal import Journal
+from maker.journal import Journal, Page
 from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
@@ -101,7 +101,11 @@ class Engine:
     def turn_if_full(self) -> None:
         """Begin a new page, at a moment when every chain's wishes have been written."""
         if self.journal.full:
-            self.journal.turn(self.ledger.page(self.going()))
+            self.journal.turn(self.page())
+
+    def page(self) -> Page:
+        """The next page, at such a moment."""
+        return self.ledger.page(self.going())
 
     def going(self) -> list[dict[str, Json]]:
         return [drive.snapshot() for drive in self.unfinished.values()]
@@ -133,8 +137,10 @@ class Drive:
 
     async def run(self) -> Ended:
         try:
+            self.engine.turn_if_full()
             while self.ended is None:
                 self.ended = self.do(self._receive(await self.inbox.get()))
+                self.engine.turn_if_full()
             return self.ended
         except BlockedError:
             self._begin_no_more()
@@ -184,7 +190,6 @@ class Drive:
         self.park = park
 
     def _receive(self, event: Sample | BaseException) -> list[Wish]:
-        self.engine.turn_if_full()
         if isinstance(event, Sample):
             self._write_sample(event)
             return self.chain.receive(event)

@@ -5,12 +5,13 @@ It says how, not what (that is the manifest). Invariant: what it holds has been 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypedDict
 
 from maker.errors import UsageError
-from maker.journal import Durability
+from maker.journal import SEAL, Durability, Seal
 from maker.nouns import Json
 from maker.options import duration
 
@@ -26,6 +27,8 @@ class Operational(TypedDict, total=False):
     base_url: str | None
     give_up_after: str | None
     durability: Durability
+    seal_seconds: float
+    seal_records: int
     max_calls: int | None
     max_tokens: int | None
     max_cost: float | None
@@ -48,6 +51,10 @@ class Operation:
     """For models that take one: how long one that cannot be reached is tried, seconds or `10m`."""
     durability: Durability = "group"
     """`group` syncs the journal once a second, `step` also with every decision."""
+    seal_seconds: float = SEAL.seconds
+    """In an object store: how long records wait at most until they are written there."""
+    seal_records: int = SEAL.records
+    """In an object store: how many wait at most."""
     max_calls: int | None = None
     """Samples that the whole run may draw, all its commands together."""
     max_tokens: int | None = None
@@ -63,6 +70,11 @@ class Operation:
             raise UsageError(
                 f"workers={self.workers}, engine={self.engine!r}; expected 1 or more, and ray or inline"
             )
+        if not 0 < self.seal_seconds < math.inf or self.seal_records < 1:
+            raise UsageError(
+                f"seal_seconds={self.seal_seconds}, seal_records={self.seal_records}; "
+                "expected more than 0 seconds and 1 record or more"
+            )
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
 
@@ -72,6 +84,10 @@ class Operation:
         if unknown := given.keys() - set(known):
             raise UsageError(f"no option {', '.join(sorted(unknown))}; options: {', '.join(known)}")
         return cls(**given)
+
+    @property
+    def seal(self) -> Seal:
+        return Seal(self.seal_seconds, self.seal_records)
 
     @property
     def prices(self) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from maker import records
 from maker.amendment import Amendment
 from maker.chain import Chain, Finish, Park, Wish
-from maker.journal import Lane
+from maker.journal import OwnedLane, Page
 from maker.ledger import Ledger
 from maker.nouns import Json, Parked, Segment, Step
 from maker.panel import Panel
@@ -48,7 +48,7 @@ class Recovery:
         """After the header, in order."""
         self._open: dict[str, _Open] = {}
 
-    def read(self, lane: Lane) -> None:
+    def read(self, lane: OwnedLane) -> None:
         """Take in the newest chunk of a lane: its header, and the records after it."""
         self.take(*lane.last())
 
@@ -92,6 +92,10 @@ class Recovery:
     def going(self) -> list[dict[str, Json]]:
         """The unfinished segments, for a header; before `resume`."""
         return [segment.snapshot() for segment in self._open.values()]
+
+    def page(self) -> Page:
+        """The next page of the lane, before `resume`."""
+        return self.ledger.page(self.going())
 
     def parked(self, segment: str) -> tuple[Step, Record] | None:
         """A segment's head and why it waits, if it does."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maker import canonical, history, records
+from maker import canonical, history, records, takeover
 from maker.errors import PluginError, UsageError
 from maker.heads import heads
-from maker.journal import Lane
 from maker.nouns import Decision, Json, RedFlag
 from maker.panel import Panel
 from maker.recovery import Recovery
@@ -33,19 +32,15 @@ def decide(
 
     Raises UsageError when the step is not parked or the task does not take the answer.
     """
-    lane = parked_in(run, verdict)
-    headers, after = history.newest(run.lane(lane))
-    before = Recovery(task, panel)
-    before.take(headers[-1], after)
+    folder, before = run.lane(parked_in(run, verdict)), Recovery(task, panel)
+    if newest := history.newest(folder):
+        before.take(newest.header, newest.after)
     _decision(before, task, verdict)
-    command = run.claim(settings)
-    owner = Lane.claim(run.lane(lane), run.manifest().run, command, "step")
+    command, name = run.claim(settings), run.manifest().run
+    owner, recovery = takeover.take_over(lambda: takeover.claim(folder, name, command, "step"), task, panel)
     try:
         run.check_owner(command)
-        recovery = Recovery(task, panel)
-        recovery.read(owner)
         decision = _decision(recovery, task, verdict)
-        owner.turn(recovery.ledger.page(recovery.going()))
         owner.append(records.from_decision(decision))
         owner.sync()
     finally:
