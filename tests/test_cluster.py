@@ -22,6 +22,7 @@ from maker.cluster.lane_worker import LaneWorker, Orders
 from maker.errors import FencedError
 from maker.manifest import Manifest
 from maker.run_directory import RunDirectory
+from maker.suspects import GoOn
 from tests.conftest import Ended, Maker
 
 SIM = ("--model", "sim:error=0.01,flags=0.02")
@@ -136,7 +137,8 @@ def test_an_owner_that_was_overtaken_stops_and_the_newer_one_is_not_disturbed(tm
         await old.exchange(1, [segment], 0.1)
         new = LaneWorker(orders)
         report = await new.start()
-        assert report.going == (segment.id,)
+        assert list(report.going) == [segment.id]
+        await new.exchange(1, [GoOn((segment.id,))], 0.1)
         for _ in range(40):
             overtaken = await old.exchange(next(numbers), [], 0.1)
             if overtaken.error:
