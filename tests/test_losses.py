@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
+import psutil
 import pytest
 
 from maker.cluster import placement
@@ -94,7 +95,7 @@ def test_a_worker_that_stops_answering_is_replaced(on_ray: Maker) -> None:
     slow = ("--model", "sim:error=0.01,flags=0.02,latency=10ms")
     process = on_ray.start(*words, *slow, "--lost-after", "3s", "--run-dir", "r")
     wait_for(lambda: steps_written(on_ray.folder / "r") > 40)
-    actors()[0].send_signal(signal.SIGSTOP)
+    max(actors(), key=psutil.Process.create_time).send_signal(signal.SIGSTOP)
     out, err = process.communicate(timeout=150)
     ended = Ended(process.returncode, out, err)
     assert (ended.code, ended.done["verified"], ended.done["lost_workers"]) == (0, True, 1), err
@@ -155,3 +156,22 @@ def test_room_is_counted_node_by_node() -> None:
         MakerError, match="need num_gpus=3 on one node, the most that a node has is num_gpus=2"
     ):
         placement.room({"num_gpus": 3}, nodes, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_ray_whose_calls_fail_at_random_ends_as_one_whose_calls_do_not(maker: Maker) -> None:
+    """Each of Ray's calls fails with 5 % before, on and after its way, driver and daemons alike."""
+    share = {"num_failures": -1, "req_failure_prob": 5, "resp_failure_prob": 5, "in_flight_failure_prob": 5}
+    words = ("run", "hanoi", "-T", "disks=12", "-T", "waypoints=8", "--json", "--k", 3)
+    model = ("--model", "sim:error=0.01,flags=0.02")
+    straight = maker(*words, *model, "--run-dir", "straight").done
+    ray = {"MAKER_ENGINE": "ray", "RAY_AUTH_TOKEN_PATH": str(maker.folder / "ray" / "token")}
+    failing = Maker(maker.folder, **ray, RAY_testing_rpc_failure=json.dumps({"*": share}))
+    process = failing.start(*words, *model, "--run-dir", "r")
+    out, err = process.communicate(timeout=800)
+    ended = Ended(process.returncode, out, err)
+    assert ended.code == 0, err
+    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified", "result")
+    assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}
+    assert maker("verify", "r").code == 0
