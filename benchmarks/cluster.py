@@ -74,15 +74,19 @@ class Nodes:
             initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE}
         )
         self._left: list[psutil.Process] = []
-        for _ in range(2):
-            self.add()
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add(self) -> None:
-        self._cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    def add(self, tries: int = 5) -> None:
+        """A fresh node; Ray gives one half a minute to start, and this machine has other work."""
+        try:
+            self._cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        except Exception:
+            if tries == 1:
+                raise
+            self.add(tries - 1)
 
     def kill_one(self, lot: Random, with_actors: bool) -> list[psutil.Process]:
         """SIGKILL to a node's raylet, and to all below it or to all but its actors; the actors."""
@@ -125,6 +129,8 @@ class Nodes:
 def nodes(environment: dict[str, str]) -> Iterator[Nodes]:
     made = Nodes(environment)
     try:
+        made.add()
+        made.add()
         yield made
     finally:
         made.close()

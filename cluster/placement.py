@@ -66,6 +66,15 @@ def room(needs: Mapping[str, float], nodes: Iterable[Mapping[str, float]], most:
     )
 
 
+def emptiest(nodes: Mapping[str, Mapping[str, float]], workers: Mapping[str, int]) -> str:
+    """The node with the fewest workers; empty if there are none.
+
+    One that lends no CPU (as heads often do not) is left alone where others lend some.
+    """
+    lending = [name for name, node in nodes.items() if node.get("CPU")] or list(nodes)
+    return min(lending, key=lambda name: (workers.get(name, 0), name), default="")
+
+
 def _fitting(needs: Mapping[str, float], node: Mapping[str, float], most: int) -> int:
     fits = (math.floor(node.get(_on_node(name), 0.0) / amount + 1e-9) for name, amount in needs.items())
     return min(fits, default=most)

@@ -14,12 +14,14 @@ import os
 import secrets
 import socket
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -43,32 +45,63 @@ LOST_AFTER = 60.0
 """How long a worker may not answer, where nothing else is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RayCrew:
     needs: Mapping[str, float] = field(default_factory=dict)
     """What an actor takes of its node (`placement`)."""
     lost_after: float = LOST_AFTER
     """Seconds."""
+    _where: WeakKeyDictionary[_RayWorker, str] = field(default_factory=WeakKeyDictionary)
+    """The node that each worker was meant for."""
+    _seen: float = field(default_factory=monotonic)
+    """When the head last answered."""
 
     def hire(self, orders: Orders) -> Worker:
         import ray
 
-        options = {"max_restarts": 0, "scheduling_strategy": "SPREAD", **placement.options(self.needs)}
+        node = self._node()
+        options = {"max_restarts": 0, "scheduling_strategy": _onto(node), **placement.options(self.needs)}
         actor = ray.remote(LaneWorker).options(**options).remote(orders)
-        return _RayWorker(actor, self.lost_after)
+        worker = _RayWorker(actor, self.lost_after)
+        self._where[worker] = node
+        return worker
+
+    def _node(self) -> str:
+        """The node with the fewest workers; none where Ray must look for room, or would not answer.
+
+        Ray puts actors that take nothing on any node, often all of them on one.
+        """
+        if self.needs or monotonic() - self._seen > 2 * WATCH_SECONDS:
+            return ""
+        return placement.emptiest(_nodes(), Counter(self._where.values()))
 
     async def watch(self) -> None:
         import ray
 
-        head, seen = ray.get_runtime_context().gcs_address, monotonic()
-        while monotonic() - seen < HEAD_SECONDS:
+        head, self._seen = ray.get_runtime_context().gcs_address, monotonic()
+        while monotonic() - self._seen < HEAD_SECONDS:
             await asyncio.sleep(WATCH_SECONDS)
             if await _is_there(head):
-                seen = monotonic()
+                self._seen = monotonic()
         raise BlockedError(
             f"the head of the Ray cluster at {head} has not answered for {HEAD_SECONDS:g} s; nothing is "
             "lost: start a cluster and run the same command again, with its --address"
         )
+
+
+def _nodes() -> dict[str, dict[str, float]]:
+    """The resources of each node that is alive."""
+    import ray
+
+    found = ray.nodes()  # type: ignore[no-untyped-call]
+    return {node["NodeID"]: node["Resources"] for node in found if node["Alive"]}
+
+
+def _onto(node: str) -> Any:
+    """A strategy that puts an actor on a node; should that have gone by then, on another."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=True) if node else "SPREAD"
 
 
 async def _is_there(address: str) -> bool:
@@ -158,8 +191,7 @@ def started(
         what = f"Ray at {address} cannot be joined" if address else "Ray does not start"
         raise MakerError(f"{what}: {reason}; try --engine inline, or `maker doctor`") from error
     try:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-        if (places := placement.room(needs, nodes, workers)) < workers:
+        if (places := placement.room(needs, _nodes().values(), workers)) < workers:
             log.warning("few_places", workers=workers, places=places, needs=dict(needs))
         yield RayCrew(needs, lost_after)
     finally:

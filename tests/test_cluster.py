@@ -10,6 +10,7 @@ import signal
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -31,7 +32,13 @@ SIM = ("--model", "sim:error=0.01,flags=0.02")
 def actors() -> list[psutil.Process]:
     """Lane actors on the cluster that this process started, and no others."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "LaneWorker" in " ".join(child.cmdline())]
+    return [child for child in children if "LaneWorker" in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):  # or a zombie
+        return " ".join(process.cmdline())
+    return ""
 
 
 def test_maker_starts_a_ray_of_its_own_with_authentication_on(maker: Maker) -> None:

@@ -8,8 +8,11 @@ import signal
 import psutil
 import pytest
 
+from benchmarks import cluster
+from maker import history
 from maker.cluster import placement
 from maker.errors import MakerError, PluginError
+from maker.run_directory import RunDirectory
 from tests.conftest import Ended, Maker
 from tests.test_cluster import actors, on_ray, steps_written, wait_for
 
@@ -123,6 +126,55 @@ def test_actors_that_there_is_no_room_for_hold_nothing_up(deadly: Maker) -> None
     assert "few_places" in ended.err
 
 
+SLOW = """
+import asyncio
+from itertools import count
+
+from maker import Sample
+
+MADE = count()
+
+
+class Uneven:
+    \"\"\"The one that the first lane makes is twenty times as slow as the others.\"\"\"
+
+    name, temperatures = "uneven", (None, None)
+
+    def __init__(self):
+        self.latency = 0.4 if next(MADE) == 1 else 0.02
+
+    async def draw(self, request):
+        for seat in request.seats:
+            await asyncio.sleep(self.latency)
+            yield Sample(seat, "1", "stop", 1, 1, 0.0)
+
+    async def aclose(self):
+        pass
+"""
+
+
+def test_a_slow_worker_does_not_hold_the_run(maker: Maker) -> None:
+    (maker.folder / "uneven.py").write_text(SLOW)
+    count = DEADLY.replace("range(8)", "range(400)").replace("state == 6", "state == 1")
+    (maker.folder / "count.py").write_text(count)
+    words = ("run", "count.py:Count", "--model", "uneven.py:Uneven", "--workers", 2, "--k", 1, "--json")
+    ended = maker(*words, "--run-dir", "r")
+    assert (ended.code, ended.done["result"]) == (0, 400), ended.err
+    run = RunDirectory(maker.folder / "r")
+    slow, fast = (sum(1 for _ in history.read(run.lane(lane), ("decision",))) for lane in run.lanes())
+    assert slow <= 96 < 300 <= fast
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_cluster_whose_nodes_and_head_are_killed_gives_the_run_that_nobody_disturbed() -> None:
+    model = "sim:error=0.01,flags=0.01,latency=50ms"
+    asked = cluster.Asked(11, 8, model, workers=4, kills=2, between=(3.0, 8.0), seed=1)
+    row, wrong = cluster.measure(asked, head=True)
+    assert not wrong
+    assert (row["nodes killed"], row["raylets only"], row["head killed"]) == (1, 1, 1)
+
+
 # -- what an actor takes ---------------------------------------------------------------------------
 
 
@@ -145,6 +197,14 @@ def test_an_actor_takes_what_all_its_models_take() -> None:
 def test_resources_that_are_none_are_refused(resources: object) -> None:
     with pytest.raises(PluginError, match="expected names and amounts"):
         placement.needs([Named(resources)])  # type: ignore[list-item]
+
+
+def test_workers_go_to_the_node_with_the_fewest_that_lends_cpus() -> None:
+    nodes = {"head": {"CPU": 0.0}, "a": {"CPU": 2.0}, "b": {"CPU": 1.0}}
+    assert placement.emptiest(nodes, {}) == "a"
+    assert placement.emptiest(nodes, {"a": 1}) == "b"
+    assert placement.emptiest({"head": {}}, {"head": 3}) == "head"
+    assert placement.emptiest({}, {}) == ""
 
 
 def test_room_is_counted_node_by_node() -> None:
