@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,23 +70,16 @@ class Nodes:
         ray_crew.settle_environment()
         from ray.cluster_utils import Cluster
 
-        self._cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE}
-        )
+        head = {"num_cpus": 1, "object_store_memory": STORE}
+        self._cluster = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
         self._left: list[psutil.Process] = []
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add(self, tries: int = 5) -> None:
-        """A fresh node; Ray gives one half a minute to start, and this machine has other work."""
-        try:
-            self._cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        except Exception:
-            if tries == 1:
-                raise
-            self.add(tries - 1)
+    def add(self) -> None:
+        _patiently(lambda: self._cluster.add_node(num_cpus=1, object_store_memory=STORE))
 
     def kill_one(self, lot: Random, with_actors: bool) -> list[psutil.Process]:
         """SIGKILL to a node's raylet, and to all below it or to all but its actors; the actors."""
@@ -123,6 +116,16 @@ class Nodes:
             node.kill_all_processes(check_alive=False, allow_graceful=False)
         for process in self._left:
             _kill(process)
+
+
+def _patiently(start: Callable[[], Any], tries: int = 5) -> Any:
+    """Ray gives a node half a minute to start, and this machine may have other work."""
+    for left in reversed(range(tries)):
+        try:
+            return start()
+        except Exception:
+            if not left:
+                raise
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Unpack
 from maker import asked, assembly, compatibility, heads, summary
 from maker import fork as forking
 from maker import verdict as verdicts
+from maker.amendment import Amendment
 from maker.cluster import placement, ray_crew
 from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
@@ -73,8 +74,8 @@ def run(
     if finished := stored(directory):
         return finished
     command = Command(directory, manifest, subject, operation, retry, terms, on_progress)
-    if retry:
-        _amended(directory, panels, retry)  # makes their models
+    for amendment in _retried(directory, retry):
+        panels.models_of(amendment)  # so that they are among those that actors hold
     with Signals() as signals, _crew(operation, panels) as crew:
         return asyncio.run(_carry_out(command, crew, signals))
 
@@ -181,15 +182,14 @@ def fork(
 
 def _who_draws(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:
     """Models of the run's own panel, of amended steps and of a retry, and those that have drawn before."""
-    more = _amended(run, panels, retry)
+    amended = [head.amendment for _, head in heads.heads(run) if head.amendment]
+    amended += _retried(run, retry)
+    more = [name for amendment in amended for name in panels.models_of(amendment)]
     return [*panels.models, *more, *summary.summarise(run).totals.by_model]
 
 
-def _amended(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:
-    """Models of amended steps, and of those that a retry amends."""
-    amended = [head.amendment for _, head in heads.heads(run) if head.amendment]
-    amended += [each for lane in retry.amendments(run).values() for each in lane] if retry else []
-    return [name for amendment in amended for name in panels.models_of(amendment)]
+def _retried(run: RunDirectory, retry: Retry | None) -> list[Amendment]:
+    return [each for lane in retry.amendments(run).values() for each in lane] if retry else []
 
 
 async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResult:
