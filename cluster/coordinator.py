@@ -33,8 +33,8 @@ REPORT_SECONDS = 1.0
 """How often a worker reports while nothing ends."""
 PROBE_SECONDS = 0.1
 """The same while others wait for a suspect to leave its step."""
-START_SECONDS = 10.0
-"""How long others wait for a worker that starts; there may be no room for it."""
+START_SECONDS = 60.0
+"""How long a worker that starts has its share of the segments kept for it; there may be no room for it."""
 STOP_SECONDS = 20.0
 """How long a worker may take to let go when the run ends early."""
 MAX_LOSSES = 6

@@ -174,7 +174,7 @@ class Schedule:
         dealt: dict[str, list[Segment]] = {}
         kept: list[Segment] = []
         while self.waiting and counts:
-            lane = min(counts, key=lambda name: (counts[name], name))
+            lane = min(counts, key=lambda name: (counts[name], name in self._starting, name))
             if counts[lane] >= self.breadth:
                 break
             counts[lane] += 1
