@@ -69,7 +69,7 @@ class RayCrew:
     def _node(self) -> str:
         """The node with the fewest workers; none where Ray must look for room, or would not answer.
 
-        Ray puts actors that take nothing on any node, often all of them on one.
+        One that takes nothing fits everywhere, so Ray has no reason to spread it.
         """
         if self.needs or monotonic() - self._seen > 2 * WATCH_SECONDS:
             return ""
