@@ -78,8 +78,9 @@ class Killed:
             self.done = self._said()
 
     def _ended_by_losses(self) -> bool:
-        """A command that has lost many actors in a row gives up, and the same command goes on."""
-        return self.code == 1 and "workers in a row" in str(self.done.get("reason"))
+        """Of many losses in a row it blames a segment, or gives up; the same command goes on."""
+        reason = str(self.done.get("reason"))
+        return self.code in (1, 3) and ("workers in a row" in reason or "its worker died" in reason)
 
     # -- moments -----------------------------------------------------------------------------------
 

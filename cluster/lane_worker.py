@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 import structlog
 
@@ -29,9 +30,13 @@ from maker.nouns import Parked, Segment
 from maker.records import Record
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
+from maker.suspects import GiveUp, GoOn
 from maker.totals import Totals
 
 log = structlog.get_logger("maker")
+
+Work: TypeAlias = Segment | Join | GoOn | GiveUp
+"""What a worker is given to do: a new segment, or something with one that is in its lane."""
 
 SYNC_SECONDS = 1.0
 """Between two syncs of the journal."""
@@ -65,7 +70,8 @@ class Report:
     lane: str
     totals: Totals
     """Of the lane since the run began."""
-    going: tuple[str, ...]
+    going: Mapping[str, int]
+    """The open step of each segment under way, or read back and waiting to be told to go on."""
     finished: tuple[Finish, ...] = ()
     parked: tuple[Parked, ...] = ()
     waits: tuple[Wait, ...] = ()
@@ -83,6 +89,8 @@ class LaneWorker:
     def __init__(self, orders: Orders, disk: Disk = DISK) -> None:
         self._orders, self._disk = orders, disk
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._drives: dict[str, Drive] = {}
+        """Segments under way, and those that wait to be told to go on."""
         self._finished: list[Finish] = []
         self._parked: list[Parked] = []
         self._waits: list[Wait] = []
@@ -96,7 +104,10 @@ class LaneWorker:
         """To the newest exchange."""
 
     async def start(self) -> Report:
-        """Take the lane over and go on with what is open in it."""
+        """Take the lane over and read it; what is open in it goes on when an exchange says so.
+
+        Until then no text in it is parsed: one might kill this process, and then it must be known which.
+        """
         try:
             self._take_over()
         except BaseException:
@@ -116,6 +127,7 @@ class LaneWorker:
         claimed = partial(takeover.claim, folder, manifest.run, *how)
         self._lane, recovery = takeover.take_over(claimed, self._task, self._panels.own)
         self._held.callback(self._lane.close)
+        self._recovery = recovery
         directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
         if orders.terms.capped:
@@ -123,12 +135,14 @@ class LaneWorker:
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
         self._amend(recovery)
-        self._go_on(recovery)
+        for each in recovery.unfinished():
+            drive = self._engine.keep(*each)
+            self._drives[drive.chain.step.segment] = drive
 
     async def exchange(
-        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
     ) -> Report:
-        """Take a new limit, begin new segments, go on with joined ones; report when something has ended or
+        """Take a new limit, begin new segments, go on with others; report when something has ended or
         a draw lacks allowance, or after `wait` seconds.
 
         `number` grows from 1. One that comes again, as a transport may have it, begins nothing and is told
@@ -139,25 +153,33 @@ class LaneWorker:
             self._answer = asyncio.create_task(self._exchange(work, wait, limit))
         return await asyncio.shield(self._answer)
 
-    async def _exchange(self, work: Sequence[Segment | Join], wait: float, limit: Spend | None) -> Report:
+    async def _exchange(self, work: Sequence[Work], wait: float, limit: Spend | None) -> Report:
         if self._engine.allowance and limit is not None:
             self._engine.allowance.limit_to(limit)
         if self._error is None:
             for each in work:
-                self._run(self._join(each) if isinstance(each, Join) else self._open(each))
+                self._do(each)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), wait)
         if self._ended and self._lane.rest:
             await asyncio.sleep(self._lane.rest)  # others may end meanwhile
         return self._report()
 
+    def _do(self, work: Work) -> None:
+        match work:
+            case Segment():
+                self._run(self._open(work))
+            case Join(segment, finals):
+                self._run(self._engine.join(segment, finals))
+            case GoOn(segments):
+                self._go_on(segments)
+            case GiveUp(segment, reason):
+                self._give_up(segment, reason)
+
     def _open(self, segment: Segment) -> Drive:
         self._engine.write(records.from_segment(segment))
         chain = Chain(self._task, self._panels.own, segment)
         return self._engine.begin(chain, chain.start())
-
-    def _join(self, join: Join) -> Drive:
-        return self._engine.join(join.segment, join.finals)
 
     async def stop(self) -> Report:
         """End what is under way, make the lane durable and let go of it."""
@@ -192,19 +214,30 @@ class LaneWorker:
             if recovery.amend(amendment):
                 self._engine.write(amendment.record())
 
-    def _go_on(self, recovery: Recovery) -> None:
-        parked, going = recovery.resume(self._panels.amended)
+    def _go_on(self, segments: Sequence[str]) -> None:
+        parked, going = self._recovery.resume(self._panels.amended, segments)
         for each, where in parked:
-            self._engine.keep_parked(each.chain, each.samples, each.park, each.amendment)
+            self._engine.keep(each.chain, each.samples, each.park, each.amendment)
+            del self._drives[where.segment]
             self._parked.append(where)
+            self._news.set()
         for each in going:
             models = self._panels.models_of(each.amendment) if each.amendment else None
             park = each.park if each.chain.children else None
             drive = self._engine.begin(each.chain, each.wishes, each.samples, park, each.amendment, models)
             self._run(drive)
 
+    def _give_up(self, segment: str, reason: str) -> None:
+        """Without the samples of its head, which stay unread."""
+        drive = self._drives.pop(segment)
+        match drive.do(drive.chain.fail(reason)):
+            case Park(parked):
+                self._parked.append(parked)
+                self._news.set()
+
     def _run(self, drive: Drive) -> None:
         name = drive.chain.step.segment
+        self._drives[name] = drive
         self._tasks[name] = asyncio.create_task(self._drive(name, drive))
 
     async def _drive(self, name: str, drive: Drive) -> None:
@@ -217,7 +250,7 @@ class LaneWorker:
             log.exception("segment_broke", segment=name)
             self._fail(MakerError(f"segment {name} broke: {type(error).__name__}: {inert(error)}"))
             return
-        del self._tasks[name]
+        del self._tasks[name], self._drives[name]
         match ended:
             case Finish():
                 self._finished.append(ended)
@@ -270,7 +303,7 @@ class LaneWorker:
         report = Report(
             self._orders.lane,
             self._engine.ledger.totals.copy(),
-            tuple(self._tasks),
+            {name: drive.chain.step.index for name, drive in self._drives.items()},
             tuple(self._finished),
             tuple(self._parked),
             tuple(self._waits),

@@ -7,19 +7,21 @@ misuse raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Unpack
 
 from maker import asked, assembly, compatibility, heads, place, summary
 from maker import fork as forking
 from maker import verdict as verdicts
-from maker.cluster import ray_crew
+from maker.amendment import Amendment
+from maker.cluster import placement, ray_crew
 from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.command import Command
 from maker.errors import UsageError
 from maker.manifest import Manifest
+from maker.model import Model
 from maker.nouns import Decision, Json
 from maker.operation import Operation, Operational
 from maker.place import Place
@@ -72,7 +74,9 @@ def run(
     if finished := stored(directory):
         return finished
     command = Command(directory, manifest, subject, operation, retry, terms, on_progress)
-    with Signals() as signals, _crew(operation) as crew:
+    for amendment in _retried(directory, retry):
+        panels.models_of(amendment)  # so that they are among those that actors hold
+    with Signals() as signals, _crew(operation, panels) as crew:
         return asyncio.run(_carry_out(command, crew, signals))
 
 
@@ -179,9 +183,13 @@ def fork(
 def _who_draws(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:
     """Models of the run's own panel, of amended steps and of a retry, and those that have drawn before."""
     amended = [head.amendment for _, head in heads.heads(run) if head.amendment]
-    amended += [each for lane in retry.amendments(run).values() for each in lane] if retry else []
+    amended += _retried(run, retry)
     more = [name for amendment in amended for name in panels.models_of(amendment)]
     return [*panels.models, *more, *summary.summarise(run).totals.by_model]
+
+
+def _retried(run: RunDirectory, retry: Retry | None) -> list[Amendment]:
+    return [each for lane in retry.amendments(run).values() for each in lane] if retry else []
 
 
 async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResult:
@@ -190,9 +198,10 @@ async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResul
 
 
 @contextmanager
-def _crew(operation: Operation) -> Iterator[Crew]:
+def _crew(operation: Operation, models: Iterable[Model]) -> Iterator[Crew]:
     if operation.engine == "inline":
         yield InlineCrew()
     else:
-        with ray_crew.started(operation.address, operation.workers) as crew:
+        where = (operation.address, operation.workers)
+        with ray_crew.started(*where, placement.needs(models), operation.seconds_to_lose) as crew:
             yield crew

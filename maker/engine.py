@@ -71,15 +71,17 @@ class Engine:
         drive.ended = drive.do(pending)
         return drive
 
-    def keep_parked(
+    def keep(
         self,
         chain: Chain,
         samples: list[records.Record],
         park: records.Record | None,
         amendment: Amendment | None = None,
-    ) -> None:
-        """A parked segment belongs on every page until it goes on."""
-        self.unfinished[chain.step.segment] = Drive(self, chain, list(samples), park, amendment)
+    ) -> Drive:
+        """A segment that waits belongs on every page until it goes on."""
+        drive = Drive(self, chain, list(samples), park, amendment)
+        self.unfinished[chain.step.segment] = drive
+        return drive
 
     def join(self, segment: str, finals: Sequence[Json]) -> Drive:
         """Go on with a segment whose children have ended in these states, in their order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from typing import Literal, TypedDict
 
 from maker.errors import UsageError
@@ -26,6 +27,7 @@ class Operational(TypedDict, total=False):
     address: str | None
     base_url: str | None
     give_up_after: str | None
+    lost_after: str
     durability: Durability
     seal_seconds: float
     seal_records: int
@@ -49,6 +51,8 @@ class Operation:
     """For models that take one: an OpenAI-compatible endpoint."""
     give_up_after: str | None = None
     """For models that take one: how long one that cannot be reached is tried, seconds or `10m`."""
+    lost_after: str = "1m"
+    """How long an actor may not answer before it is taken for lost and its lane given to another."""
     durability: Durability = "group"
     """`group` syncs the journal once a second, `step` also with every decision."""
     seal_seconds: float = SEAL.seconds
@@ -77,6 +81,8 @@ class Operation:
             )
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
+        if not 0 < self.seconds_to_lose < inf:
+            raise UsageError(f"lost_after={self.lost_after!r}, expected a time such as 90s or 10m")
 
     @classmethod
     def of(cls, given: Operational) -> Operation:
@@ -92,6 +98,10 @@ class Operation:
     @property
     def prices(self) -> list[str]:
         return [self.price] if isinstance(self.price, str) else list(self.price or [])
+
+    @property
+    def seconds_to_lose(self) -> float:
+        return duration("lost_after", self.lost_after)
 
     @property
     def model_options(self) -> dict[str, str]:

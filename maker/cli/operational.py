@@ -21,6 +21,7 @@ _OPTIONS = {
     "address": typer.Option(help="A Ray cluster to join; one is started without it.", envvar="RAY_ADDRESS"),
     "base_url": typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL"),
     "give_up_after": typer.Option(help="How long a model that cannot be reached is tried, such as 10m."),
+    "lost_after": typer.Option(help="How long an actor may not answer before it is replaced, such as 5m."),
     "durability": typer.Option(help="Sync the journal once a second, or with every decision."),
     "seal_seconds": typer.Option(help="In an object store: how long records wait until they are written."),
     "seal_records": typer.Option(help="In an object store: how many records wait at most."),
