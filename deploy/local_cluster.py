@@ -2,7 +2,7 @@
 
     python deploy/local_cluster.py --nodes 2
 
-Everything listens on loopback, with token authentication. It says how it is used, and lasts until Ctrl-C;
+The dashboard listens on loopback, all of it asks for a token. It says how it is used, and lasts until Ctrl-C;
 then it ends what it started, and no other Ray. The machine's own memory and cores are all that there is.
 """
 
@@ -47,11 +47,10 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     port = asked.port or free_port()
-    here = "127.0.0.1"
-    shape = {"num_cpus": asked.cpus, "object_store_memory": STORE_BYTES, "node_ip_address": here}
-    head = {**shape, "include_dashboard": True, "dashboard_host": here, "dashboard_port": port}
+    shape = {"num_cpus": asked.cpus, "object_store_memory": STORE_BYTES}
+    head = {**shape, "include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": port}
     folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
-    head["_temp_dir"] = folder
+    head["temp_dir"] = folder
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(asked.nodes):

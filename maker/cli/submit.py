@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
-from click.core import ParameterSource
 
 from maker.cli import run as running
 from maker.cli.following import Follower
@@ -133,20 +131,20 @@ def travelling(context: typer.Context, folder: Folder) -> tuple[list[str], bool]
     arguments, options, found = list[str](), list[str](), list[str]()
     for parameter in context.command.params:
         name = str(parameter.name)
-        if name not in names or context.get_parameter_source(name) is ParameterSource.DEFAULT:
+        given, source = context.params[name], context.get_parameter_source(name)
+        if name not in names or given is None or source is None or source.name == "DEFAULT":
             continue
-        given = context.params[name]
         values = list(given) if isinstance(given, list | tuple) else [given]
         for value in values:
             word = _placed(name, str(value), folder, found)
-            if isinstance(parameter, click.Argument):
+            if parameter.param_type_name == "argument":
                 arguments.append(word)
             else:
                 options += _option(parameter, value, word)
     return [*arguments, *options], bool(found)
 
 
-def _option(parameter: click.Parameter, value: object, word: str) -> list[str]:
+def _option(parameter: Any, value: object, word: str) -> list[str]:
     if isinstance(value, bool):
         return [parameter.opts[0] if value else parameter.secondary_opts[0]]
     longest = max(parameter.opts, key=len)
