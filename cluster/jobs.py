@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,10 @@ from maker.cluster.packing import Folder
 from maker.cluster.ray_crew import settle_environment
 from maker.cluster.submission import RUN, STORAGE, Job
 from maker.errors import MakerError, UsageError, inert
+
+START_SECONDS = 60.0
+"""How long a cluster that has just begun may not take jobs yet."""
+_CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 
 
 class Jobs:
@@ -36,7 +41,7 @@ class Jobs:
             from ray.job_submission import JobSubmissionClient
 
             self._client = JobSubmissionClient(address)
-        for name in ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+        for name in _CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     def __iter__(self) -> Iterator[Job]:
@@ -58,13 +63,22 @@ class Jobs:
             environment: dict[str, Any] = {"py_modules": [str(part) for part in parts]}
             if folder is not None:
                 environment["working_dir"] = str(folder.pack(Path(scratch)))
-            with self._told():
-                self._client.submit_job(
-                    entrypoint=entrypoint,
-                    submission_id=job,
-                    runtime_env=environment,
-                    metadata=dict(metadata),
-                )
+            self._submit(
+                entrypoint=entrypoint, submission_id=job, runtime_env=environment, metadata=dict(metadata)
+            )
+
+    def _submit(self, **asked: Any) -> None:
+        """Again for a while where the cluster has only just begun."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with self._told():
+                    self._client.submit_job(**asked)
+                    return
+            except MakerError as error:
+                if "No available agent" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(1.0)
 
     def stop(self, job: str) -> bool:
         """Ask it to let go (SIGTERM); False if it had ended."""

@@ -68,7 +68,7 @@ class Submission:
     def entrypoint(self) -> str:
         """For the shell of the head node."""
         where = ("--run-dir", self.directory, "--engine", "ray", "--json")
-        return shlex.join(["python", "-m", "maker", "run", *self.words, *where])
+        return joined(["python", "-m", "maker", "run", *self.words, *where])
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -79,6 +79,11 @@ class Submission:
         taken = {job.id for job in jobs}
         tries = (f"{self.run}-{number}" if number > 1 else self.run for number in range(1, len(taken) + 2))
         return next(name for name in tries if name not in taken)
+
+
+def joined(words: Iterable[str]) -> str:
+    """For a shell."""
+    return shlex.join(words)
 
 
 def directory(storage: str, run: str) -> str:

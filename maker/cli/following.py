@@ -92,7 +92,7 @@ class Follower:
             Shown(self._json, sys.stdout).result(result)
             sys.exit(result.exit_code)
         for line in log.splitlines()[-_TAIL:]:
-            print(inert(line, 2000), file=sys.stderr)
+            print(inert(line.expandtabs(), 2000), file=sys.stderr)
         lines = job.message.splitlines() or ["it left no message"]
         print(
             f"maker: job {job.id} ended ({job.status}) without a result: {inert(lines[0])}", file=sys.stderr

@@ -34,7 +34,7 @@ def logs(
     def show(text: str) -> None:
         for line in text.splitlines():
             event = {"event": "log", "job": job.id, "line": line}
-            print(json.dumps(event) if as_json else inert(line, 100_000), flush=True)
+            print(json.dumps(event) if as_json else inert(line.expandtabs(), 100_000), flush=True)
 
     if follow and job.going:
         jobs.follow(job.id, show)

@@ -1,0 +1,268 @@
+"""`maker submit` and its kin on a real cluster with a dashboard, by a user's own folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CANARY, Dashboard, Ended, Maker
+from tests.faultd import Faultd
+
+COUNT = '''
+from pathlib import Path
+from typing import Any
+
+from wording import ASK
+
+from maker.input_file import InputFile
+from maker.nouns import Message, Prompt, Segment
+
+
+class Count:
+    """Counts on from the numbers in a file, a segment each."""
+
+    def __init__(self, input: InputFile, length: int = 5) -> None:
+        self.length = length
+        self.starts = [int(line) for line in input.read().split()]
+
+    def segments(self) -> list[Segment]:
+        return [Segment(f"s{number}", start) for number, start in enumerate(self.starts)]
+
+    def prompt(self, step: Any) -> Prompt | None:
+        asked = Prompt((Message("user", ASK.format(step.state)),))
+        return None if step.index == self.length else asked
+
+    def parse(self, step: Any, text: str) -> int:
+        return int(text)
+
+    def advance(self, step: Any, answer: int) -> int:
+        return answer
+
+    def stitch(self, finals: Any) -> Any:
+        return dict(finals)
+
+    def truth(self, step: Any) -> str:
+        return str(step.state + 1)
+
+    def mistake(self, step: Any, draw: Any = None) -> str:
+        return str(step.state + 2)
+'''
+RAISES = """
+
+class Raises(Count):
+    def parse(self, step: Any, text: str) -> int:
+        raise ValueError("the parser is broken")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder outside of the package: a decomposer, what it imports, its input and a secret."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "count.py").write_text(COUNT + RAISES)
+    (folder / "wording.py").write_text('ASK = "What follows {}?"\n')
+    (folder / "starts.txt").write_text("1\n100\n")
+    (folder / ".env").write_text("OPENAI_API_KEY=sk-in-a-dotenv-file\n")
+    return folder
+
+
+@pytest.fixture
+def client(project: Path, dashboard: Dashboard, tmp_path: Path) -> Maker:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RAY_ADDRESS", "MAKER_MODEL"):
+        os.environ.pop(name, None)
+    storage = tmp_path / "runs"
+    where = {"RAY_API_SERVER_ADDRESS": dashboard.url, "MAKER_STORAGE": str(storage), "COLUMNS": "200"}
+    return Maker(project, **dashboard.environment, **where)
+
+
+COUNTING = ("count.py:Count", "--input", "starts.txt", "--model", "sim:error=0.01")
+
+
+def test_a_users_own_decomposer_is_submitted_from_its_folder(client: Maker, tmp_path: Path) -> None:
+    ended = client("submit", *COUNTING, "-T", "length=7", "--name", "own", "--json")
+    assert ended.code == 0, f"{ended.out}\n{ended.err}"
+    assert ended.events[0]["event"] == "submitted"
+    assert ended.done["result"] == {"s0": 8, "s1": 107}
+    there = client("status", tmp_path / "runs" / "own", "--json").events[0]
+    assert (there["status"], there["steps"], there["owner"]["command"]) == ("done", 14, 1)
+    log = client("logs", "own")
+    assert "maker run count.py:Count" in log.out
+    assert "runtime_env" not in ended.err
+    replayed = client("replay", tmp_path / "runs" / "own")
+    assert replayed.code == 0, replayed.err
+
+
+SLOWLY = ("hanoi", "-T", "disks=9", "--model", "sim:error=0.01,latency=20ms", "--workers", "1")
+
+
+def until(condition, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def status(client: Maker, run: Path) -> dict:
+    ended = client("status", run, "--json")
+    return ended.events[0] if ended.code == 0 else {"steps": 0, "status": None, "progress": None}
+
+
+@pytest.mark.slow
+def test_a_run_that_is_alive_is_said_to_be_and_one_that_was_stopped_goes_on(
+    client: Maker, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "long"
+    first = client("submit", *SLOWLY, "--name", "long", "--no-wait", "--json")
+    assert (first.code, first.events[0]["job"]) == (0, "long"), first.err
+    until(lambda: status(client, run)["steps"] > 20)
+    again = client("submit", *SLOWLY, "--name", "long")
+    assert again.code == 2
+    assert "is going already, as job long (RUNNING" in again.err
+    until(lambda: status(client, run)["progress"])
+    there = status(client, run)
+    assert there["owner"]["command"] == there["progress"]["command"] == 1
+    assert 0 < there["progress"]["steps_per_second"] < 60
+    assert there["progress"]["eta_seconds"] > 0
+    people = client("status", run).out
+    assert "command 1 since" in people and "ETA" in people
+    stopped = client("stop", "long", "--json")
+    assert stopped.events[0]["stopped"] is True
+    until(lambda: status(client, run)["status"] == "stopped")
+    before = status(client, run)["steps"]
+    assert 20 < before < 511
+    assert client("stop", "long").out.startswith("job long has ended already (STOPPED)")
+    done = client("submit", *SLOWLY, "--name", "long", "--json")
+    assert (done.code, done.events[0]["job"], done.done["steps"]) == (0, "long-2", 511), done.err
+    assert done.done["verified"] is True
+    straight = client("run", *SLOWLY[:3], "--model", "sim:error=0.01", "--engine", "inline", "--json").done
+    same = ("steps", "votes", "samples", "contested")
+    assert {name: done.done[name] for name in same} == {name: straight[name] for name in same}
+    finished = client("submit", *SLOWLY, "--name", "long", "--json")
+    assert (finished.code, finished.done["steps"]) == (0, 511)
+    assert [each["run"] for each in client("ls", "--json").events] == [str(run)]
+
+
+@pytest.mark.slow
+def test_the_exit_code_and_the_reason_of_a_job_are_those_of_its_run(client: Maker, tmp_path: Path) -> None:
+    parked = client("submit", *COUNTING[:1], *COUNTING[1:], "--max-samples", 2, "--name", "wrong", "--json")
+    assert parked.code == 2
+    assert "the voter needs 3 votes at least" in parked.err
+    raises = ("count.py:Raises", *COUNTING[1:])
+    parked = client("submit", *raises, "--name", "raises", "--json")
+    assert (parked.code, parked.done["parked"]) == (3, 2), parked.err
+    other = client("submit", *COUNTING, "-T", "length=6", "--name", "raises")
+    assert other.code == 7
+    assert "is another run than this command's" in other.err
+
+
+@pytest.mark.slow
+def test_a_run_begun_here_goes_on_in_the_cluster_and_is_looked_at_here(client: Maker, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "both"
+    begun = client("run", *COUNTING, "--engine", "inline", "--run-dir", run, "--max-calls", 11, "--json")
+    assert begun.code == 4, begun.err
+    ended = client("submit", *COUNTING, "--name", "both", "--json")
+    assert (ended.code, ended.done["result"]) == (0, {"s0": 6, "s1": 105}), ended.err
+    (run / "result.json").unlink()
+    again = client("resume", run, "--engine", "inline", "--json")
+    assert (again.code, again.done["steps"]) == (0, 10), again.err
+    assert client("verify", run, "--task").code == 0
+    assert client("fork", run, "--at", "s0:3", "--run-dir", tmp_path / "fork", "--k", 2).code == 0
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_waiting_and_not_the_run(client: Maker, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "left"
+    waiting = client.start("submit", *SLOWLY, "-T", "last=60", "--name", "left")
+    until(lambda: status(client, run)["steps"] > 3)
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    assert "run left goes on as job left" in err
+    until(lambda: status(client, run)["status"] == "done")
+
+
+@pytest.mark.slow
+def test_rays_own_job_submit_runs_a_task_too(client: Maker, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "rays"
+    ray = Path(sys.executable).parent / "ray"
+    words = ("--working-dir", ".", "--submission-id", "rays", "--", "maker", "run", *COUNTING)
+    ended = subprocess.run(
+        [ray, "job", "submit", *words, "--run-dir", run, "--json"],
+        cwd=client.folder,
+        env=client.environment,
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    assert status(client, run)["status"] == "done"
+
+
+@pytest.mark.slow
+def test_no_artefact_of_a_cluster_holds_the_key(client: Maker, dashboard: Dashboard, tmp_path: Path) -> None:
+    """Through success, refusal, an endpoint that is down, and a plug-in that raises; from the nodes'
+    environment and from a file."""
+    key_file = tmp_path / "secret" / "key"
+    key_file.parent.mkdir()
+    key_file.write_text(f"{CANARY}-file\n")
+    said: list[Ended] = []
+
+    def submit(name: str, *words: object) -> Ended:
+        said.append(client("submit", "--name", name, "--json", *words))
+        said.append(client("logs", name))
+        return said[-2]
+
+    asks = ("--input", "starts.txt", "--give-up-after", "2s", "--k", "1", "--model", "openai:m")
+    with Faultd(answer=lambda prompt, ordinal: str(int(prompt.split()[-1][:-1]) + 1)) as server:
+        good = submit("good", "count.py:Count", *asks, "--base-url", server.url)
+        assert (good.code, good.done["status"]) == (0, "done"), good.err
+        filed = submit("filed", "count.py:Count", *asks, "--base-url", server.url, "--key-file", key_file)
+        assert filed.code == 0, filed.err
+        raises = submit("raises", "count.py:Raises", *asks, "--base-url", server.url)
+        assert raises.code == 3
+    down = submit("down", "count.py:Count", *asks, "--base-url", server.url)
+    assert (down.code, down.done["status"]) == (1, "blocked"), down.err
+    gone = submit("gone", "count.py:Count", *asks, "--base-url", server.url, "--key-file", "/none/key")
+    assert (gone.code, "the key file /none/key cannot be read" in gone.out) == (1, True), gone.err
+    told = client("submit", "hanoi", "-T", f"disks={CANARY}", OPENAI_API_KEY=CANARY)
+    assert (told.code, "OPENAI_API_KEY is among the arguments" in told.err) == (2, True)
+    said.append(told)
+    for text in [*(each.out + each.err for each in said), *answers(dashboard)]:
+        assert CANARY not in text
+    holders = [str(path) for folder in (tmp_path / "runs", dashboard.session) for path in holding(folder)]
+    assert holders == []
+
+
+def holding(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            data = path.read_bytes()
+            if CANARY.encode() in data or b"sk-in-a-dotenv-file" in data:
+                yield path
+
+
+def answers(dashboard: Dashboard) -> Iterator[str]:
+    """What the dashboard's API says of jobs, nodes and actors."""
+    import requests
+
+    token = Path(dashboard.environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
+    paths = ("/api/jobs/", "/api/v0/actors?detail=1", "/api/v0/workers?detail=1", "/api/v0/tasks?detail=1")
+    paths += (
+        "/nodes?view=summary",
+        "/logical/actors",
+        "/api/cluster_status",
+        "/api/v0/runtime_envs?detail=1",
+    )
+    for path in paths:
+        found = requests.get(dashboard.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        assert found.status_code == 200, (path, found.text[:300])
+        assert found.text
+        yield found.text
