@@ -6,6 +6,7 @@ key it says that it is there, never what it is.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import secrets
@@ -72,8 +73,8 @@ def look(address: str, storage: str | None) -> Cluster:
 
     probe = f".maker-probe-{secrets.token_hex(4)}"
     with _joined(address) as dashboard:
-        asks = ray.remote(num_cpus=0, max_retries=0)(_look)
-        nodes = [node for node in ray.nodes() if node["Alive"]]
+        asks: Any = ray.remote(num_cpus=0, max_retries=0)(_look)
+        nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         found = []
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -96,16 +97,16 @@ def _answer(ray: Any, call: Any, host: str) -> Node:
 @contextmanager
 def _joined(address: str) -> Iterator[str]:
     """A driver on the cluster with this version of Maker, unless a job has brought it; the dashboard."""
-    import logging
-
     import ray
 
     with tempfile.TemporaryDirectory(prefix="maker") as scratch:
         brought = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         parts = [] if brought else [str(part) for part in packing.package(Path(scratch))]
-        environment = {} if brought else {"runtime_env": {"py_modules": parts}}
+        environment = None if brought else {"py_modules": parts}
         try:
-            context = ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **environment)
+            context = ray.init(
+                address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=environment
+            )
         except Exception as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise MakerError(f"Ray at {address} cannot be joined: {inert(' '.join(lines), 600)}") from None

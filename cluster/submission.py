@@ -74,6 +74,10 @@ class Submission:
     def metadata(self) -> dict[str, str]:
         return {RUN: self.run, STORAGE: self.storage}
 
+    def is_of(self, job: Job) -> bool:
+        """A job of this run: another storage may hold another of its name."""
+        return (job.run, job.storage.rstrip("/")) == (self.run, self.storage.rstrip("/"))
+
     def next_id(self, jobs: Iterable[Job]) -> str:
         """A job's id is used once in a cluster's life, a run may take several."""
         taken = {job.id for job in jobs}
@@ -135,5 +139,5 @@ def _secret(name: str) -> bool:
 
 
 def newest(jobs: Collection[Job], run: str) -> Job | None:
-    """The last try of a run on this cluster."""
+    """The last job of a run of this name on this cluster."""
     return max((job for job in jobs if job.run == run), key=lambda job: job.began, default=None)

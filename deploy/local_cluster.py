@@ -52,6 +52,8 @@ def main() -> None:
     folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
     head["temp_dir"] = folder
     cluster = Cluster(initialize_head=True, head_node_args=head)
+    # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
+    Path(folder, "ray_current_cluster").write_text(cluster.address)
     try:
         for _ in range(asked.nodes):
             cluster.add_node(**shape)

@@ -26,10 +26,10 @@ def found(path: Path, sha256: str) -> Path:
 def placeless(value: object) -> object:
     """A value of a manifest without the folders in it: specs of plug-ins in files, input files."""
     match value:
-        case {"spec": str(spec), "sha256": str(sha256)} if sha256 and (file := _FILE.match(spec)):
-            return {**value, "spec": Path(file[0]).name + spec[file.end() :]}
+        case {"spec": str(spec), "sha256": str(sha256), **rest} if sha256 and (file := _FILE.match(spec)):
+            return {"spec": Path(file[0]).name + spec[file.end() :], "sha256": sha256, **rest}
         case {"path": str(path), "sha256": str(sha256), **rest} if sha256 and not rest:
-            return {**value, "path": Path(path).name}
+            return {"path": Path(path).name, "sha256": sha256}
         case dict():
             return {name: placeless(each) for name, each in value.items()}
         case list():

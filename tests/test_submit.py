@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -83,24 +84,32 @@ def client(project: Path, dashboard: Dashboard, tmp_path: Path) -> Maker:
     return Maker(project, **dashboard.environment, **where)
 
 
+TAG = secrets.token_hex(3)
+
+
+def named(name: str) -> str:
+    """A job's id is used once in a cluster's life."""
+    return f"{name}-{TAG}"
+
+
 COUNTING = ("count.py:Count", "--input", "starts.txt", "--model", "sim:error=0.01")
 
 
 def test_a_users_own_decomposer_is_submitted_from_its_folder(client: Maker, tmp_path: Path) -> None:
-    ended = client("submit", *COUNTING, "-T", "length=7", "--name", "own", "--json")
+    ended = client("submit", *COUNTING, "-T", "length=7", "--name", named("own"), "--json")
     assert ended.code == 0, f"{ended.out}\n{ended.err}"
     assert ended.events[0]["event"] == "submitted"
     assert ended.done["result"] == {"s0": 8, "s1": 107}
-    there = client("status", tmp_path / "runs" / "own", "--json").events[0]
+    there = client("status", tmp_path / "runs" / named("own"), "--json").events[0]
     assert (there["status"], there["steps"], there["owner"]["command"]) == ("done", 14, 1)
-    log = client("logs", "own")
+    log = client("logs", named("own"))
     assert "maker run count.py:Count" in log.out
     assert "runtime_env" not in ended.err
-    replayed = client("replay", tmp_path / "runs" / "own")
+    replayed = client("replay", tmp_path / "runs" / named("own"))
     assert replayed.code == 0, replayed.err
 
 
-SLOWLY = ("hanoi", "-T", "disks=9", "--model", "sim:error=0.01,latency=20ms", "--workers", "1")
+SLOWLY = ("hanoi", "-T", "disks=8", "--model", "sim:error=0.01,latency=80ms", "--workers", "1")
 
 
 def until(condition, seconds: float = 90) -> None:
@@ -116,16 +125,17 @@ def status(client: Maker, run: Path) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_run_that_is_alive_is_said_to_be_and_one_that_was_stopped_goes_on(
     client: Maker, tmp_path: Path
 ) -> None:
-    run = tmp_path / "runs" / "long"
-    first = client("submit", *SLOWLY, "--name", "long", "--no-wait", "--json")
-    assert (first.code, first.events[0]["job"]) == (0, "long"), first.err
+    run = tmp_path / "runs" / named("long")
+    first = client("submit", *SLOWLY, "--name", named("long"), "--no-wait", "--json")
+    assert (first.code, first.events[0]["job"]) == (0, named("long")), first.err
     until(lambda: status(client, run)["steps"] > 20)
-    again = client("submit", *SLOWLY, "--name", "long")
+    again = client("submit", *SLOWLY, "--name", named("long"))
     assert again.code == 2
-    assert "is going already, as job long (RUNNING" in again.err
+    assert f"is going already, as job {named('long')} (RUNNING" in again.err
     until(lambda: status(client, run)["progress"])
     there = status(client, run)
     assert there["owner"]["command"] == there["progress"]["command"] == 1
@@ -133,42 +143,44 @@ def test_a_run_that_is_alive_is_said_to_be_and_one_that_was_stopped_goes_on(
     assert there["progress"]["eta_seconds"] > 0
     people = client("status", run).out
     assert "command 1 since" in people and "ETA" in people
-    stopped = client("stop", "long", "--json")
+    stopped = client("stop", named("long"), "--json")
     assert stopped.events[0]["stopped"] is True
     until(lambda: status(client, run)["status"] == "stopped")
     before = status(client, run)["steps"]
-    assert 20 < before < 511
-    assert client("stop", "long").out.startswith("job long has ended already (STOPPED)")
-    done = client("submit", *SLOWLY, "--name", "long", "--json")
-    assert (done.code, done.events[0]["job"], done.done["steps"]) == (0, "long-2", 511), done.err
+    assert 20 < before < 255
+    assert client("stop", named("long")).out.startswith(f"job {named('long')} has ended already (STOPPED)")
+    done = client("submit", *SLOWLY, "--name", named("long"), "--json")
+    assert (done.code, done.events[0]["job"], done.done["steps"]) == (0, named("long") + "-2", 255), done.err
     assert done.done["verified"] is True
     straight = client("run", *SLOWLY[:3], "--model", "sim:error=0.01", "--engine", "inline", "--json").done
     same = ("steps", "votes", "samples", "contested")
     assert {name: done.done[name] for name in same} == {name: straight[name] for name in same}
-    finished = client("submit", *SLOWLY, "--name", "long", "--json")
-    assert (finished.code, finished.done["steps"]) == (0, 511)
+    finished = client("submit", *SLOWLY, "--name", named("long"), "--json")
+    assert (finished.code, finished.done["steps"]) == (0, 255)
     assert [each["run"] for each in client("ls", "--json").events] == [str(run)]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_exit_code_and_the_reason_of_a_job_are_those_of_its_run(client: Maker, tmp_path: Path) -> None:
-    parked = client("submit", *COUNTING[:1], *COUNTING[1:], "--max-samples", 2, "--name", "wrong", "--json")
+    parked = client("submit", *COUNTING, "--max-samples", 2, "--name", named("wrong"), "--json")
     assert parked.code == 2
     assert "the voter needs 3 votes at least" in parked.err
     raises = ("count.py:Raises", *COUNTING[1:])
-    parked = client("submit", *raises, "--name", "raises", "--json")
+    parked = client("submit", *raises, "--name", named("raises"), "--json")
     assert (parked.code, parked.done["parked"]) == (3, 2), parked.err
-    other = client("submit", *COUNTING, "-T", "length=6", "--name", "raises")
+    other = client("submit", *COUNTING, "-T", "length=6", "--name", named("raises"))
     assert other.code == 7
     assert "is another run than this command's" in other.err
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_run_begun_here_goes_on_in_the_cluster_and_is_looked_at_here(client: Maker, tmp_path: Path) -> None:
-    run = tmp_path / "runs" / "both"
+    run = tmp_path / "runs" / named("both")
     begun = client("run", *COUNTING, "--engine", "inline", "--run-dir", run, "--max-calls", 11, "--json")
     assert begun.code == 4, begun.err
-    ended = client("submit", *COUNTING, "--name", "both", "--json")
+    ended = client("submit", *COUNTING, "--name", named("both"), "--json")
     assert (ended.code, ended.done["result"]) == (0, {"s0": 6, "s1": 105}), ended.err
     (run / "result.json").unlink()
     again = client("resume", run, "--engine", "inline", "--json")
@@ -178,22 +190,24 @@ def test_a_run_begun_here_goes_on_in_the_cluster_and_is_looked_at_here(client: M
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_an_interrupt_ends_the_waiting_and_not_the_run(client: Maker, tmp_path: Path) -> None:
-    run = tmp_path / "runs" / "left"
-    waiting = client.start("submit", *SLOWLY, "-T", "last=60", "--name", "left")
+    run = tmp_path / "runs" / named("left")
+    waiting = client.start("submit", "hanoi", "-T", "disks=6", *SLOWLY[3:], "--name", named("left"))
     until(lambda: status(client, run)["steps"] > 3)
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
-    assert "run left goes on as job left" in err
+    assert f"run {named('left')} goes on as job {named('left')}" in err
     until(lambda: status(client, run)["status"] == "done")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_rays_own_job_submit_runs_a_task_too(client: Maker, tmp_path: Path) -> None:
-    run = tmp_path / "runs" / "rays"
+    run = tmp_path / "runs" / named("rays")
     ray = Path(sys.executable).parent / "ray"
-    words = ("--working-dir", ".", "--submission-id", "rays", "--", "maker", "run", *COUNTING)
+    words = ("--working-dir", ".", "--submission-id", named("rays"), "--", "maker", "run", *COUNTING)
     ended = subprocess.run(
         [ray, "job", "submit", *words, "--run-dir", run, "--json"],
         cwd=client.folder,
@@ -207,6 +221,7 @@ def test_rays_own_job_submit_runs_a_task_too(client: Maker, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_no_artefact_of_a_cluster_holds_the_key(client: Maker, dashboard: Dashboard, tmp_path: Path) -> None:
     """Through success, refusal, an endpoint that is down, and a plug-in that raises; from the nodes'
     environment and from a file."""
@@ -222,15 +237,17 @@ def test_no_artefact_of_a_cluster_holds_the_key(client: Maker, dashboard: Dashbo
 
     asks = ("--input", "starts.txt", "--give-up-after", "2s", "--k", "1", "--model", "openai:m")
     with Faultd(answer=lambda prompt, ordinal: str(int(prompt.split()[-1][:-1]) + 1)) as server:
-        good = submit("good", "count.py:Count", *asks, "--base-url", server.url)
+        good = submit(named("good"), "count.py:Count", *asks, "--base-url", server.url)
         assert (good.code, good.done["status"]) == (0, "done"), good.err
-        filed = submit("filed", "count.py:Count", *asks, "--base-url", server.url, "--key-file", key_file)
+        filed = submit(
+            named("filed"), "count.py:Count", *asks, "--base-url", server.url, "--key-file", key_file
+        )
         assert filed.code == 0, filed.err
-        raises = submit("raises", "count.py:Raises", *asks, "--base-url", server.url)
+        raises = submit(named("raises"), "count.py:Raises", *asks, "--base-url", server.url)
         assert raises.code == 3
-    down = submit("down", "count.py:Count", *asks, "--base-url", server.url)
+    down = submit(named("down"), "count.py:Count", *asks, "--base-url", server.url)
     assert (down.code, down.done["status"]) == (1, "blocked"), down.err
-    gone = submit("gone", "count.py:Count", *asks, "--base-url", server.url, "--key-file", "/none/key")
+    gone = submit(named("gone"), "count.py:Count", *asks, "--base-url", server.url, "--key-file", "/none/key")
     assert (gone.code, "the key file /none/key cannot be read" in gone.out) == (1, True), gone.err
     told = client("submit", "hanoi", "-T", f"disks={CANARY}", OPENAI_API_KEY=CANARY)
     assert (told.code, "OPENAI_API_KEY is among the arguments" in told.err) == (2, True)

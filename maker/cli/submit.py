@@ -110,11 +110,11 @@ def _enter(folder: Path) -> None:
 
 
 def _submit(jobs: Jobs, asked: Submission, folder: Folder | None) -> str:
-    known = [job for job in jobs if job.run == asked.run]
-    if going := next((job for job in known if job.going), None):
+    known = list(jobs)
+    if going := next((job for job in known if job.going and asked.is_of(job)), None):
         raise UsageError(
             f"run {asked.run} is going already, as job {going.id} ({going.status}, storage "
-            f"{inert(going.storage)}): see `maker status {going.storage.rstrip('/')}/{asked.run}`, "
+            f"{inert(going.storage)}): see `maker status {asked.directory}`, "
             f"`maker logs {asked.run}`, `maker stop {asked.run}`"
         )
     job = asked.next_id(known)
