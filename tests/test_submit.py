@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from maker.run_directory import RunDirectory
 from tests.conftest import CANARY, Dashboard, Ended, Maker
 from tests.faultd import Faultd
 
@@ -109,7 +110,7 @@ def test_a_users_own_decomposer_is_submitted_from_its_folder(client: Maker, tmp_
     assert replayed.code == 0, replayed.err
 
 
-SLOWLY = ("hanoi", "-T", "disks=8", "--model", "sim:error=0.01,latency=80ms", "--workers", "1")
+SLOWLY = ("hanoi", "-T", "disks=8", "--model", "sim:error=0.01,latency=300ms", "--workers", "1")
 
 
 def until(condition, seconds: float = 90) -> None:
@@ -117,6 +118,11 @@ def until(condition, seconds: float = 90) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.3)
+
+
+def left(run: Path) -> dict:
+    """What a run last said of itself."""
+    return RunDirectory(run).progress() or {}
 
 
 def status(client: Maker, run: Path) -> dict:
@@ -132,11 +138,10 @@ def test_a_run_that_is_alive_is_said_to_be_and_one_that_was_stopped_goes_on(
     run = tmp_path / "runs" / named("long")
     first = client("submit", *SLOWLY, "--name", named("long"), "--no-wait", "--json")
     assert (first.code, first.events[0]["job"]) == (0, named("long")), first.err
-    until(lambda: status(client, run)["steps"] > 20)
+    until(lambda: left(run).get("steps", 0) > 20)
     again = client("submit", *SLOWLY, "--name", named("long"))
     assert again.code == 2
     assert f"is going already, as job {named('long')} (RUNNING" in again.err
-    until(lambda: status(client, run)["progress"])
     there = status(client, run)
     assert there["owner"]["command"] == there["progress"]["command"] == 1
     assert 0 < there["progress"]["steps_per_second"] < 60
@@ -145,7 +150,7 @@ def test_a_run_that_is_alive_is_said_to_be_and_one_that_was_stopped_goes_on(
     assert "command 1 since" in people and "ETA" in people
     stopped = client("stop", named("long"), "--json")
     assert stopped.events[0]["stopped"] is True
-    until(lambda: status(client, run)["status"] == "stopped")
+    until(lambda: (RunDirectory(run).result() or {}).get("status") == "stopped")
     before = status(client, run)["steps"]
     assert 20 < before < 255
     assert client("stop", named("long")).out.startswith(f"job {named('long')} has ended already (STOPPED)")
@@ -194,12 +199,12 @@ def test_a_run_begun_here_goes_on_in_the_cluster_and_is_looked_at_here(client: M
 def test_an_interrupt_ends_the_waiting_and_not_the_run(client: Maker, tmp_path: Path) -> None:
     run = tmp_path / "runs" / named("left")
     waiting = client.start("submit", "hanoi", "-T", "disks=6", *SLOWLY[3:], "--name", named("left"))
-    until(lambda: status(client, run)["steps"] > 3)
+    until(lambda: left(run).get("steps", 0) > 3)
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
     assert f"run {named('left')} goes on as job {named('left')}" in err
-    until(lambda: status(client, run)["status"] == "done")
+    until(lambda: (RunDirectory(run).result() or {}).get("status") == "done")
 
 
 @pytest.mark.slow
@@ -283,3 +288,24 @@ def answers(dashboard: Dashboard) -> Iterator[str]:
         assert found.status_code == 200, (path, found.text[:300])
         assert found.text
         yield found.text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("by_job", [True, False])
+def test_the_doctor_looks_at_every_node(
+    client: Maker, dashboard: Dashboard, tmp_path: Path, by_job: bool
+) -> None:
+    address = dashboard.url if by_job else dashboard.address
+    ended = client("doctor", "--address", address, "--storage", tmp_path / "kept", "--json")
+    said = {event["check"]: event for event in ended.events}
+    assert ended.code == 0, ended.out + ended.err
+    assert {event["verdict"] for event in ended.events} == {"ok"}
+    assert {"nodes", "versions", "auth", "dashboard", "keys", "storage"} <= said.keys()
+    assert "listens on loopback" in said["dashboard"]["detail"]
+    assert "token authentication is on" in said["auth"]["detail"]
+    assert list((tmp_path / "kept").iterdir()) == []
+    nowhere = client("doctor", "--address", address, "--storage", "/proc/nowhere", "--json")
+    assert nowhere.code == 1
+    assert next(each for each in nowhere.events if each["check"] == "storage")["verdict"] == "fail"
+    assert CANARY not in ended.out + ended.err
