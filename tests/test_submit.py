@@ -211,6 +211,7 @@ def test_an_interrupt_ends_the_waiting_and_not_the_run(client: Maker, tmp_path: 
 @pytest.mark.timeout(400)
 def test_rays_own_job_submit_runs_a_task_too(client: Maker, tmp_path: Path) -> None:
     run = tmp_path / "runs" / named("rays")
+    (client.folder / ".env").unlink()  # Ray's command would send it along
     ray = Path(sys.executable).parent / "ray"
     words = ("--working-dir", ".", "--submission-id", named("rays"), "--", "maker", "run", *COUNTING)
     ended = subprocess.run(
