@@ -227,7 +227,7 @@ def test_rays_own_job_submit_runs_a_task_too(client: Maker, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_no_artefact_of_a_cluster_holds_the_key(client: Maker, dashboard: Dashboard, tmp_path: Path) -> None:
     """Through success, refusal, an endpoint that is down, and a plug-in that raises; from the nodes'
     environment and from a file."""
