@@ -18,16 +18,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from maker import place
 from maker.cluster import packing
 from maker.cluster.ray_crew import settle_environment
 from maker.disk import DISK
 from maker.errors import MakerError, inert
 from maker.nouns import Json
+from maker.objects import ObjectPath
+from maker.place import Place
 
 PACKAGES = ("ray", "pydantic", "openai", "tenacity", "structlog", "zstandard", "numpy", "typer", "rich")
 """What Maker needs on a node; it brings itself along."""
+Part = Literal["first", "other", "clean"]
+"""What a node does with the probe."""
+_PROBE = b"maker probe "
 ANSWER_SECONDS = 120.0
 """How long a node may take for a task."""
 
@@ -76,12 +82,14 @@ def look(address: str, storage: str | None) -> Cluster:
         asks: Any = ray.remote(num_cpus=0, max_retries=0)(_look)
         nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         found = []
-        for node in nodes:
+        for number, node in enumerate(nodes):
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            call = asks.options(scheduling_strategy=there).remote(node["NodeManagerHostname"], storage, probe)
+            call = asks.options(scheduling_strategy=there).remote(
+                node["NodeManagerHostname"], storage, probe, "other" if number else "first"
+            )
             found.append(_answer(ray, call, node["NodeManagerHostname"]))
         if storage is not None:
-            ray.get(asks.options(name="clean").remote("", storage, probe, True), timeout=ANSWER_SECONDS)
+            ray.get(asks.options(name="clean").remote("", storage, probe, "clean"), timeout=ANSWER_SECONDS)
     return Cluster(tuple(found), dashboard)
 
 
@@ -128,8 +136,8 @@ def asks_for_a_token(dashboard: str) -> bool:
 # -- on a node ---------------------------------------------------------------------------------------
 
 
-def _look(host: str, storage: str | None, probe: str, clean: bool = False) -> Node:
-    reason = None if storage is None else _tried(lambda: _probe(Path(storage), probe, clean))
+def _look(host: str, storage: str | None, probe: str, part: Part) -> Node:
+    reason = None if storage is None else _tried(lambda: _probe(place.at(storage), probe, part))
     return Node(host, here(), os.environ.get("RAY_AUTH_MODE", ""), "OPENAI_API_KEY" in os.environ, reason)
 
 
@@ -141,22 +149,40 @@ def _tried(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _probe(storage: Path, name: str, clean: bool) -> None:
-    """Create a file that all nodes must then see, and be refused when it is created again."""
-    path, content = storage / name, name.encode()
-    if clean:
-        DISK.remove(path)
+def _probe(storage: Place, name: str, part: Part) -> None:
+    """The first node creates a file; nobody, here or elsewhere, may create it again, and all read it."""
+    path = storage / name
+    if part == "clean":
+        _remove(path)
         return
-    DISK.make_folder(storage)
-    for _ in range(2):
-        try:
-            DISK.put(path, content, exclusively=True)
-        except FileExistsError:
-            break
-    else:
-        raise MakerError("a file could be created twice: two owners of a run would not notice each other")
-    if path.read_bytes() != content:
-        raise MakerError("what was written is not what is read")
+    if part == "first":
+        _create(storage, path)
+    try:
+        _create(storage, path)
+    except FileExistsError:
+        if not path.read_bytes().startswith(_PROBE):
+            raise MakerError("what was written is not what is read") from None
+        return
+    raise MakerError(
+        "a file of this name could be created twice: either this storage is not shared by all nodes, or two "
+        "owners of a run would not notice each other"
+    )
+
+
+def _create(storage: Place, path: Place) -> None:
+    content = _PROBE + secrets.token_bytes(8)
+    if isinstance(path, ObjectPath):
+        path.put(content, exclusively=True)
+    elif isinstance(path, Path) and isinstance(storage, Path):
+        DISK.make_folder(storage)
+        DISK.put(path, content, exclusively=True)
+
+
+def _remove(path: Place) -> None:
+    if isinstance(path, ObjectPath):
+        path.remove()
+    elif isinstance(path, Path):
+        DISK.remove(path)
 
 
 def differences(node: Node, ours: dict[str, str | None]) -> dict[str, Json]:

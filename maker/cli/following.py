@@ -9,9 +9,9 @@ import json
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from maker import place
 from maker.cli.progress import Shown, duration
 from maker.errors import MakerError, inert
 from maker.nouns import Json
@@ -48,7 +48,7 @@ class Follower:
 
     def wait(self, jobs: Jobs, job: str, directory: str) -> Job:
         """Until the job has ended. Raises MakerError when the cluster is out of reach for too long."""
-        run, heard = RunDirectory(Path(directory)), time.monotonic()
+        run, heard = RunDirectory(place.at(directory)), time.monotonic()
         while True:
             try:
                 now = jobs.get(job)

@@ -26,9 +26,7 @@ Run = Annotated[
 def ls(
     folder: Annotated[
         Place,
-        typer.Argument(
-            parser=place.at, metavar="FOLDER", help="Where the runs are.", envvar="MAKER_STORAGE"
-        ),
+        typer.Argument(parser=place.at, metavar="FOLDER", help="Where the runs are.", envvar="MAKER_STORAGE"),
     ] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
