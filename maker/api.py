@@ -69,7 +69,8 @@ def run(
     asked.check_cap(panels.own)
     named = _who_draws(directory, panels, retry) if operation.price else panels.models
     terms = asked.terms(operation, named)
-    manifest = directory.begin(manifest)
+    begun = directory.begin(manifest)
+    manifest = manifest.model_copy(update={"run": begun.run, "maker": begun.maker, "forked": begun.forked})
     on_launch(manifest, str(directory.path))
     if finished := stored(directory):
         return finished
@@ -105,15 +106,15 @@ def resume(
         )
     directory = RunDirectory(place.at(run_dir))
     manifest = directory.manifest()
-    fields = ("task", "models", "voter", "red_flags")
-    compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, fields))
+    here = compatibility.on_disk(manifest, compatibility.PLUGINS)
+    compatibility.check(directory.path, manifest, here)
     retry = asked.retry(manifest, model, k, voter, max_samples) if retry_parked else None
     return run(
-        manifest.task.spec,
+        here.task.spec,
         params=manifest.parameters,
-        model=[model.spec for model in manifest.models],
-        voter=manifest.voter.spec,
-        red_flags=manifest.rules,
+        model=[model.spec for model in here.models],
+        voter=here.voter.spec,
+        red_flags=here.rules,
         seed=manifest.seed,
         max_samples=manifest.max_samples if retry_parked or max_samples is None else max_samples,
         run_dir=run_dir,
@@ -159,14 +160,15 @@ def fork(
     was = old.manifest()
     given = {"models": model, "voter": voter, "red_flags": red_flags}
     kept = ["task", *(name for name, value in given.items() if value is None)]
-    compatibility.check(old.path, was, compatibility.on_disk(was, kept))
+    here = compatibility.on_disk(was, kept)
+    compatibility.check(old.path, was, here)
     manifest = asked.manifest(
-        was.task.spec,
+        here.task.spec,
         was.parameters,
-        [each.spec for each in was.models] if model is None else model,
+        [each.spec for each in here.models] if model is None else model,
         None,
-        was.voter.spec if voter is None else voter,
-        was.rules if red_flags is None else red_flags,
+        here.voter.spec if voter is None else voter,
+        here.rules if red_flags is None else red_flags,
         was.seed if seed is None else seed,
         was.max_samples,
     )

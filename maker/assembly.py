@@ -124,7 +124,7 @@ def _members(models: Mapping[str, Model]) -> tuple[Member, ...]:
 
 def _plugin(group: str, source: Source) -> Plugin:
     """Import what a manifest names; IncompatibleResumeError when its file is another one here."""
-    there = plugins.locate(group, source.spec)
+    there = plugins.locate(group, source.spec, source.sha256)
     if there.sha256 == source.sha256:
         found = plugins.load(there)
         if found.defined == source.defined:

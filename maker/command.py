@@ -23,6 +23,7 @@ from maker.errors import BlockedError, BudgetSpentError, FencedError, MakerError
 from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.operation import Operation
+from maker.pulse import Pulse
 from maker.result import RunResult, Status
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
@@ -58,12 +59,16 @@ class Command:
             lanes,
             self.operation.workers,
             watch,
-            self.on_progress,
+            partial(self._report, Pulse(self.directory, number)),
             self.terms,
             before,
             pacing,
         )
         return self._conclude(await self._run(coordinator), check_owner)
+
+    def _report(self, pulse: Pulse, progress: Progress) -> None:
+        self.on_progress(progress)
+        pulse(progress)
 
     def _settings(self) -> dict[str, Json]:
         """What it may choose anew, recorded with its claim."""

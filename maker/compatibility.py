@@ -20,6 +20,8 @@ TASK = frozenset({"task", "parameters", "prompt"})
 """Fields of the fingerprint in which a fork may not differ either."""
 OFFLINE = ("task", "voter", "red_flags")
 """Plug-ins that deciding a recorded run again takes."""
+PLUGINS = ("task", "models", "voter", "red_flags")
+"""Fields that name plug-ins."""
 WIDTH = 48
 """Characters that a value is shown with at most."""
 NOTHING = "(none)"
@@ -49,7 +51,8 @@ def differences(stored: Manifest, asked: Manifest) -> list[Difference]:
 
 
 def on_disk(stored: Manifest, fields: Sequence[str]) -> Manifest:
-    """The manifest with the digests that the plug-ins of these fields have now; nothing is imported."""
+    """The manifest with the places and digests that the plug-ins of these fields have now; nothing is
+    imported."""
     now: dict[str, Source | list[Source]] = {}
     for name in fields:
         was, group = getattr(stored, name), _GROUPS[name]
@@ -59,12 +62,12 @@ def on_disk(stored: Manifest, fields: Sequence[str]) -> Manifest:
 
 
 def refreshed(group: str, source: Source) -> Source:
-    """A plug-in with the digest that its file has now, empty when it is gone."""
+    """A plug-in with the place and digest that its file has now; no digest when it is gone."""
     try:
-        sha256 = plugins.locate(group, source.spec).sha256
+        there = plugins.locate(group, source.spec, source.sha256)
     except UsageError:
-        sha256 = ""
-    return source.model_copy(update={"sha256": sha256})
+        return source.model_copy(update={"sha256": ""})
+    return source.model_copy(update={"spec": there.spec, "sha256": there.sha256})
 
 
 _GROUPS = {

@@ -2,7 +2,7 @@
 
 A constructor's parameter annotated `InputFile` is typed as a path; the manifest keeps the path, made
 absolute, and the SHA-256 of the content, which is so part of the run's fingerprint. The file is not copied:
-it must stay where it is, and every machine of a cluster must find it there.
+it must stay where it is, and every machine of a cluster must find it there, or below its current folder.
 Invariant: `read` returns what the run began with, or raises.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from maker import moved
 from maker.errors import IncompatibleResumeError, UsageError
 
 
@@ -35,7 +36,7 @@ class InputFile:
 
     def read(self) -> bytes:
         """The content; IncompatibleResumeError when it is another one by now, UsageError when it is gone."""
-        content = _content(Path(self.path))
+        content = _content(moved.found(Path(self.path), self.sha256))
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise IncompatibleResumeError(
                 f"{self.path} is not the file that the run began with (by its sha256): "

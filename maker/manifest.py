@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from maker import moved
 from maker.records import FORMAT
 
 FINGERPRINT = {"task", "parameters", "models", "voter", "red_flags", "seed", "prompt"}
@@ -53,8 +54,10 @@ class Manifest(BaseModel):
     """Run and step that a fork comes from."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """Field to value, for what may not differ when a run goes on."""
-        return self.model_dump(mode="json", include=FINGERPRINT)
+        """Field to value, for what may not differ when a run goes on: files by name and content, wherever
+        they lie."""
+        whole = self.model_dump(mode="json", include=FINGERPRINT)
+        return {name: moved.placeless(value) for name, value in whole.items()}
 
     @property
     def rules(self) -> str:

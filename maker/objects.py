@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
@@ -142,6 +142,11 @@ class ObjectPath:
                 _store(self.bucket).put(self.key, data, mode="overwrite", use_multipart=False)
         except FileNotFoundError:
             raise StorageError(f"{self}: there is no {self.bucket}; make it, or name another") from None
+
+    def remove(self) -> None:
+        """The object may be gone already."""
+        with suppress(FileNotFoundError), _asked(self):
+            _store(self.bucket).delete(self.key)
 
     def _create(self, data: bytes) -> None:
         from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError

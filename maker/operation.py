@@ -31,6 +31,7 @@ class Operational(TypedDict, total=False):
     durability: Durability
     seal_seconds: float
     seal_records: int
+    key_file: str | None
     max_calls: int | None
     max_tokens: int | None
     max_cost: float | None
@@ -60,6 +61,8 @@ class Operation:
     """In an object store: how long records wait at most until they are written there."""
     seal_records: int = SEAL.records
     """In an object store: how many wait at most."""
+    key_file: str | None = None
+    """For models that take one: the file with the endpoint's key, on whichever machine draws."""
     max_calls: int | None = None
     """Samples that the whole run may draw, all its commands together."""
     max_tokens: int | None = None
@@ -112,7 +115,11 @@ class Operation:
     @property
     def model_options(self) -> dict[str, str]:
         """Those that are passed on to models."""
-        given = {"base_url": self.base_url, "give_up_after": self.give_up_after}
+        given = {
+            "base_url": self.base_url,
+            "give_up_after": self.give_up_after,
+            "key_file": self.key_file,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
     def settings(self) -> dict[str, Json]:

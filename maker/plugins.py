@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from maker import options
+from maker import moved, options
 from maker.errors import PluginError, UsageError
 
 DECOMPOSERS, MODELS, VOTERS, RED_FLAGS = (
@@ -89,10 +89,12 @@ def listed(group: str) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
-def locate(group: str, spec: str) -> Place:
+def locate(group: str, spec: str, sha256: str = "") -> Place:
     """The file behind a spec, which need not be there; nothing is imported.
 
-    Raises UsageError for a spec that can name nothing.
+    `sha256` is that of the file that is meant: another machine has it elsewhere, so where the path leads to
+    nothing one of that content is taken below the current folder. Raises UsageError for a spec that can name
+    nothing.
     """
     name, _, rest = spec.partition(":")
     for entry in listed(group):
@@ -100,7 +102,7 @@ def locate(group: str, spec: str) -> Place:
             module, _, attr = entry.value.partition(":")
             return Place(spec, module, _origin(module), attr, rest)
     if found := _FILE.fullmatch(spec):
-        path = Path(found["where"]).expanduser().resolve()
+        path = moved.found(Path(found["where"]).expanduser().resolve(), sha256)
         full = f"{path}{spec[len(found['where']) :]}"
         return Place(full, "", path, found["attr"], found["options"] or "")
     if found := _MODULE.fullmatch(spec):

@@ -88,7 +88,7 @@ def ask_again(
 ) -> None:
     """Ask a panel of today at recorded steps; `options` are operational, such as `base_url`."""
     run = RunDirectory(place.at(run_dir))
-    manifest = _panel_of(run.manifest(), instead)
+    manifest = _panel_of(compatibility.on_disk(run.manifest(), compatibility.PLUGINS), instead)
     subject = assembly.task(manifest)
     models = assembly.models(manifest, subject, options or {})
     panel = assembly.panel(manifest, models)

@@ -250,6 +250,16 @@ class RunDirectory:
         with journal.storage(self.path):
             self._put("result.json", result)
 
+    def progress(self) -> dict[str, Json] | None:
+        """What the newest command last left of where it is (see pulse.py)."""
+        path = self.path / "progress.json"
+        found = self._read(path) if path.is_file() else None
+        return found if isinstance(found, dict) else None
+
+    def write_progress(self, progress: dict[str, Json]) -> None:
+        with journal.storage(self.path):
+            self._put("progress.json", progress)
+
     def _put(self, name: str, value: Json, exclusively: bool = False) -> None:
         data, path = f"{json.dumps(value, indent=1)}\n".encode("ascii"), self.path / name
         if isinstance(path, Path):

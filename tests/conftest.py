@@ -17,6 +17,9 @@ import pytest
 from maker.cluster import ray_crew
 from tests.support import ROOT
 
+CANARY = "sk-canary-7f3a9c51e2"
+"""The key that the nodes of a cluster with a dashboard have in their environment."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -96,6 +99,47 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     yield cluster.address
     cluster.shutdown()
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A Ray cluster with its Jobs API."""
+
+    url: str
+    address: str
+    session: Path
+    """Ray's own folder of it."""
+    environment: dict[str, str]
+    """What a client on this machine needs."""
+
+
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """One node with a dashboard, started by the script of deploy/; ended by its own handle."""
+    folder = tmp_path_factory.mktemp("cluster")
+    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MAKER_"))}
+    for _ in range(3):  # Ray gives a node 30 s to begin, which a busy machine may not make
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, ROOT / "deploy" / "local_cluster.py", "--nodes", "0", "--json"],
+                env={**inherited, **environment, "OPENAI_API_KEY": CANARY},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                preexec_fn=_hear_interrupts,
+            )
+        assert process.stdout is not None
+        if line := process.stdout.readline():
+            break
+        process.wait(timeout=60)
+    try:
+        assert line, (folder / "log").read_text()
+        ready = json.loads(line)
+        yield Dashboard(ready["dashboard"], ready["address"], Path(ready["session"]), environment)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")

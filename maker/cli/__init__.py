@@ -17,6 +17,7 @@ from maker.cli import (
     doctor,
     export,
     fork,
+    jobs,
     look,
     models,
     new,
@@ -25,6 +26,7 @@ from maker.cli import (
     run,
     show,
     steps,
+    submit,
 )
 from maker.errors import MakerError, inert
 
@@ -36,6 +38,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("run")(run.run)
+app.command("submit")(submit.submit)
+app.command("logs")(jobs.logs)
+app.command("stop")(jobs.stop)
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("steps")(steps.steps)

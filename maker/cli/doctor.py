@@ -6,15 +6,17 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maker.errors import MakerError
+from maker.cli import cluster_checks
+from maker.errors import MakerError, inert
+from maker.nouns import Json
 
+_SHOWN = {"fail": "FAIL"}
 FOLDERS = ("decomposers", "voters", "workers", "cluster")
 
 
@@ -25,11 +27,20 @@ def doctor(
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL")
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Check the cluster there: HOST:PORT of Ray, or http://HEAD:8265 as a job."),
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Where the cluster's runs are kept.", envvar="MAKER_STORAGE")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a check.")] = False,
 ) -> None:
     """Check the installation; exit code 1 if something is wrong."""
+    if address is not None and cluster_checks.is_dashboard(address):
+        sys.exit(cluster_checks.as_job(address, storage, lambda line: _show(json.loads(line), as_json)))
     healthy = True
-    for name, check in _checks(model, base_url):
+    for name, check in _checks(model, base_url, address, storage):
         try:
             verdict, detail = "ok", check()
         except Warning as warning:
@@ -37,16 +48,27 @@ def doctor(
         except Exception as error:
             verdict, detail, healthy = "FAIL", f"{error}", False
         line = {"check": name, "verdict": verdict.lower(), "detail": detail}
-        print(json.dumps(line) if as_json else f"{verdict:4}  {name:9}  {detail}", flush=True)
+        _show(line, as_json)
     sys.exit(0 if healthy else 1)
 
 
-def _checks(model: str | None, base_url: str | None) -> Iterator[tuple[str, Callable[[], str]]]:
+def _show(line: dict[str, Json], as_json: bool) -> None:
+    verdict = _SHOWN.get(line["verdict"], line["verdict"])
+    shown = f"{verdict:4}  {line['check']:9}  {inert(line['detail'], 2000)}"
+    print(json.dumps(line) if as_json else shown, flush=True)
+
+
+def _checks(
+    model: str | None, base_url: str | None, address: str | None, storage: str | None
+) -> cluster_checks.Checks:
     yield "links", _links
     yield "packages", _packages
     yield "weights", _weights
-    yield "ray", _ray
-    yield "key", _key
+    if address is None:
+        yield "ray", _ray
+        yield "key", _key
+    else:
+        yield from cluster_checks.checks(address, storage)
     if model or base_url:
         yield "endpoint", lambda: _endpoint(model or "openai:probe", base_url)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from maker import control, place, prices, soundness, summary
+from maker.cli.following import progress_line
 from maker.cli.run import AsJson
 from maker.errors import JournalDamagedError, MakerError, UsageError, inert
 from maker.nouns import Json
@@ -24,7 +25,8 @@ Run = Annotated[
 
 def ls(
     folder: Annotated[
-        Place, typer.Argument(parser=place.at, metavar="FOLDER", help="Where the runs are.")
+        Place,
+        typer.Argument(parser=place.at, metavar="FOLDER", help="Where the runs are.", envvar="MAKER_STORAGE"),
     ] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +53,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(shown))
         return
-    for name, value in (shown | _said_of(shown["requests"])).items():
+    for name, value in (_for_people(shown) | _said_of(shown["requests"])).items():
         name = "decided by a person" if name == "by_person" else name
         print(f"{name:>19}  {inert(value, 1000) if isinstance(value, str | int) else json.dumps(value)}")
 
@@ -72,15 +74,44 @@ def _said_of(requests: Json) -> dict[str, Json]:
     return {"requests": "; ".join(models), "limits": ", ".join(changes)}
 
 
+def _for_people(shown: dict[str, Json]) -> dict[str, Json]:
+    """Who owns it and how fast it goes, as a line each."""
+    owner, progress = shown["owner"], shown["progress"]
+    if shown["status"] != "unfinished":
+        return shown
+    if owner:
+        shown["owner"] = "command {command} since {at}, pid {pid} on {host}".format_map(owner)
+    if progress:
+        shown["progress"] = progress_line(progress)
+    return shown
+
+
+def _owner(run: RunDirectory) -> dict[str, Json] | None:
+    """The newest command; whether it is alive only its progress tells."""
+    commands = run.commands()
+    if not commands:
+        return None
+    return {"command": len(commands), **{name: commands[-1].get(name) for name in ("host", "pid", "at")}}
+
+
+def _progress(run: RunDirectory, owner: dict[str, Json] | None) -> dict[str, Json] | None:
+    """What the owner last said of itself."""
+    found = run.progress()
+    return found if found and owner and found.get("command") == owner["command"] else None
+
+
 def _status(run: RunDirectory) -> dict[str, Json]:
     manifest, found = run.manifest(), summary.summarise(run)
     state, reason = summary.status(run, found)
     holds = control.settled(run.controls())
     totals = found.totals.to_json()
+    owner = _owner(run)
     return {
         "run": str(run.path),
         "status": "paused" if state == "unfinished" and holds.paused else state,
         "reason": reason,
+        "owner": owner,
+        "progress": _progress(run, owner),
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
         **totals,

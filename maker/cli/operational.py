@@ -22,6 +22,9 @@ _OPTIONS = {
     "base_url": typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL"),
     "give_up_after": typer.Option(help="How long a model that cannot be reached is tried, such as 10m."),
     "lost_after": typer.Option(help="How long an actor may not answer before it is replaced, such as 5m."),
+    "key_file": typer.Option(
+        help="A file with the endpoint's key, on the machines that draw.", envvar="MAKER_KEY_FILE"
+    ),
     "durability": typer.Option(help="Sync the journal once a second, or with every decision."),
     "seal_seconds": typer.Option(help="In an object store: how long records wait until they are written."),
     "seal_records": typer.Option(help="In an object store: how many records wait at most."),

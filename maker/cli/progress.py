@@ -139,7 +139,7 @@ class Shown:
         if self._disk:
             shown.append(("journal", self._disk))
         if progress.expected and rate > 0 and now - began > 0.5:
-            shown.append(("ETA", _duration((progress.expected - totals.steps) / rate)))
+            shown.append(("ETA", duration((progress.expected - totals.steps) / rate)))
         return shown
 
 
@@ -202,7 +202,7 @@ def _cut(text: str, run: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ... (whole in {run}/result.json)"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

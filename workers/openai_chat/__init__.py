@@ -45,7 +45,7 @@ class _Line:
 
 @dataclass(eq=False)
 class OpenAIChat:
-    """A model behind an OpenAI-compatible endpoint; the key comes from OPENAI_API_KEY only."""
+    """A model behind an OpenAI-compatible endpoint; the key comes from a file or OPENAI_API_KEY only."""
 
     model: str
     """The endpoint's own name of the model."""
@@ -76,6 +76,8 @@ class OpenAIChat:
     """Longest time, in seconds, that the endpoint is left alone because it says so."""
     allow_http: bool = False
     """Let prompts and key travel in the clear to another machine."""
+    key_file: str | None = None
+    """The file that holds the key, such as a mounted secret, on the machine that draws."""
     trust_env: bool = False
     """Use HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the environment."""
     name: str = field(init=False)
@@ -230,7 +232,7 @@ class OpenAIChat:
     def _open(self) -> _Line:
         loop = asyncio.get_running_loop()
         if self._line is None or self._line.loop is not loop:
-            client = open_client(self._endpoint, self.timeout, self.trust_env)
+            client = open_client(self._endpoint, self.timeout, self.trust_env, self.key_file)
             self._line = _Line(loop, client)
         return self._line
 

@@ -1,7 +1,7 @@
 """Where requests go and with which key: the address checked, the key read, the client opened.
 
-It sends nothing. Invariant: the key lives in the environment and in the client alone, and goes to
-the one host that was named. Addresses are judged as written; a name that resolves to a link-local
+It sends nothing. Invariant: the key lives in the environment or its file, and in the client alone, and
+goes to the one host that was named. Addresses are judged as written; a name that resolves to a link-local
 address is not caught. Read next: `wire.py`.
 """
 
@@ -12,6 +12,7 @@ import os
 import socket
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
 from openai import AsyncOpenAI
@@ -79,7 +80,7 @@ def _address(host: str) -> Address | None:
     return mapped or address
 
 
-def open_client(where: Endpoint, timeout: float, trust_env: bool) -> AsyncOpenAI:
+def open_client(where: Endpoint, timeout: float, trust_env: bool, key_file: str | None = None) -> AsyncOpenAI:
     """A client bound to the running loop; SDK retries, redirects and cookies are off."""
     trust = httpx2.create_ssl_context(trust_env=trust_env)
     proxy = _proxy(where) if trust_env else None
@@ -88,7 +89,7 @@ def open_client(where: Endpoint, timeout: float, trust_env: bool) -> AsyncOpenAI
     )
     http = httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=timeout)
     return AsyncOpenAI(
-        api_key=_key(where), base_url=where.url, max_retries=0, timeout=timeout, http_client=http
+        api_key=_key(where, key_file), base_url=where.url, max_retries=0, timeout=timeout, http_client=http
     )
 
 
@@ -100,7 +101,9 @@ def _proxy(where: Endpoint) -> str | None:
     return proxies.get(url.scheme) or proxies.get("all")
 
 
-def _key(where: Endpoint) -> str:
+def _key(where: Endpoint, file: str | None) -> str:
+    if file is not None:
+        return _usable(_in_file(file), f"the key file {file}")
     key = os.environ.get(KEY, "").strip()
     if not key and where.loopback:
         return "no-key-needed"
@@ -109,6 +112,23 @@ def _key(where: Endpoint) -> str:
             f"{KEY} is not set, and {where.host} is not on this machine: set it (any text will do "
             "where the endpoint asks for none), then run the same command again"
         )
+    return _usable(key, KEY)
+
+
+def _in_file(file: str) -> str:
+    try:
+        key = Path(file).read_text("utf-8", "replace").strip()
+    except OSError as error:
+        raise BlockedError(
+            f"the key file {file} cannot be read: {error.strerror}; put it on every machine that draws, then "
+            "run the same command again"
+        ) from None
+    if not key:
+        raise BlockedError(f"the key file {file} is empty: put the key into it")
+    return key
+
+
+def _usable(key: str, where: str) -> str:
     if not (key.isascii() and key.isprintable()):
-        raise BlockedError(f"{KEY} holds characters that no header can carry: set it again")
+        raise BlockedError(f"{where} holds characters that no header can carry: set it again")
     return key
