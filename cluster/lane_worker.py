@@ -54,6 +54,8 @@ class Orders:
     """For steps that were parked when the command began."""
     terms: Terms = field(default_factory=Terms)
     """What the run may spend."""
+    window: int = 1
+    """Steps of a segment that may be voted on at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class LaneWorker:
         self._lane = Lane.claim(folder, manifest.run, orders.command, orders.durability, self._disk)
         self._held.callback(self._lane.close)
         directory.check_owner(orders.command)  # after the claim: whoever owns the run now has seen this lane
-        recovery = Recovery(self._task, self._panels.own)
+        recovery = Recovery(self._task, self._panels.own, orders.window)
         recovery.read(self._lane)
         self._lane.turn(recovery.ledger.page(recovery.going()))
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
@@ -150,7 +152,7 @@ class LaneWorker:
 
     def _open(self, segment: Segment) -> Drive:
         self._engine.write(records.from_segment(segment))
-        chain = Chain(self._task, self._panels.own, segment)
+        chain = Chain(self._task, self._panels.own, segment, window=self._orders.window)
         return self._engine.begin(chain, chain.start())
 
     def _join(self, join: Join) -> Drive:

@@ -70,7 +70,7 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        return Orders(self.manifest, *where, *how, retried, self.terms)
+        return Orders(self.manifest, *where, *how, retried, self.terms, self.operation.window)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""

@@ -26,6 +26,7 @@ class Operational(TypedDict, total=False):
     base_url: str | None
     give_up_after: str | None
     durability: Durability
+    window: int
     max_calls: int | None
     max_tokens: int | None
     max_cost: float | None
@@ -48,6 +49,9 @@ class Operation:
     """For models that take one: how long one that cannot be reached is tried, seconds or `10m`."""
     durability: Durability = "group"
     """`group` syncs the journal once a second, `step` also with every decision."""
+    window: int = 1
+    """Steps of a chain that are voted on at a time: behind the first, each from the answer that leads so far
+    at the one before. 1 waits for every decision."""
     max_calls: int | None = None
     """Samples that the whole run may draw, all its commands together."""
     max_tokens: int | None = None
@@ -63,6 +67,8 @@ class Operation:
             raise UsageError(
                 f"workers={self.workers}, engine={self.engine!r}; expected 1 or more, and ray or inline"
             )
+        if self.window < 1:
+            raise UsageError(f"window={self.window}, expected 1 or more steps")
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
 

@@ -22,6 +22,10 @@ _OPTIONS = {
     "base_url": typer.Option(help="An OpenAI-compatible endpoint.", envvar="OPENAI_BASE_URL"),
     "give_up_after": typer.Option(help="How long a model that cannot be reached is tried, such as 10m."),
     "durability": typer.Option(help="Sync the journal once a second, or with every decision."),
+    "window": typer.Option(
+        help="Steps voted on at a time, each from the answer that leads so far at the one before.",
+        envvar="MAKER_WINDOW",
+    ),
     "max_calls": typer.Option(help="The most samples that the run may draw."),
     "max_tokens": typer.Option(help="The most tokens, of prompts and responses."),
     "max_cost": typer.Option(help="The most money, by --price."),
