@@ -94,8 +94,11 @@ class Paid:
     """At one kill."""
 
 
-def paid(run: Written, calls: Sequence[Call], kills: Sequence[Kill], k: int) -> tuple[Paid, list[str]]:
-    """What was drawn and what of it was lost, and a sentence for each call that was made without need."""
+def paid(run: Written, calls: Sequence[Call], kills: Sequence[Kill], k: int | None) -> tuple[Paid, list[str]]:
+    """What was drawn and what of it was lost, and a sentence for each call that was made without need.
+
+    k: what a kill may cost each open segment; None where it may cost what was not sealed yet, too.
+    """
     asked, wrong = _by_seat(run, calls)
     lost: list[Counter[tuple[str, int]]] = [Counter() for _ in kills]
     for seat, times in asked.items():
@@ -106,7 +109,7 @@ def paid(run: Written, calls: Sequence[Call], kills: Sequence[Kill], k: int) -> 
             else:
                 lost[hit][seat[:2]] += 1
     for kill, steps in zip(kills, lost, strict=True):
-        wrong += _bound(run, kill, steps, k)
+        wrong += _bound(run, kill, steps, k) if k is not None else ()
     answered = sum(call.verdict == "answered" for call in calls)
     counts = [steps.total() for steps in lost]
     return Paid(len(calls), answered, sum(counts), answered - len(asked), max(counts, default=0)), wrong

@@ -21,6 +21,7 @@ import psutil
 
 from benchmarks.kill_audit import Kill
 from benchmarks.memory import name
+from benchmarks.stored import OnDisk
 from tests.faultd import Faultd
 
 ORPHANS = 60.0
@@ -50,6 +51,7 @@ class Killed:
     """Of `maker run`, all but the run's directory."""
     server: Faultd | None
     """Whose requests are counted when a kill is sent."""
+    storage: OnDisk = field(default_factory=OnDisk)
     done: dict[str, Any] = field(default_factory=dict)
     """The result that the last start has printed."""
     code: int | None = None
@@ -63,6 +65,7 @@ class Killed:
         while self.code is None or self.code == -9 or self._ended_by_losses():
             self.once(pace, lot)
         self._clear()
+        self.storage.fetch(self.path)
 
     def once(self, pace: Pace, lot: Random) -> None:
         """One start, to its end by itself or by a kill."""
@@ -75,8 +78,9 @@ class Killed:
             self.done = self._said()
 
     def _ended_by_losses(self) -> bool:
-        """A command that has lost many actors in a row gives up, and the same command goes on."""
-        return self.code == 1 and "workers in a row" in str(self.done.get("reason"))
+        """Of many losses in a row it blames a segment, or gives up; the same command goes on."""
+        reason = str(self.done.get("reason"))
+        return self.code in (1, 3) and ("workers in a row" in reason or "its worker died" in reason)
 
     # -- moments -----------------------------------------------------------------------------------
 
@@ -89,15 +93,11 @@ class Killed:
             return False
         if lot.random() < 0.2:
             return _lives(process, lot.uniform(0.05, pace.start))
-        before = self._owners()
-        while self._owners() == before:
+        before = self.storage.owners(self.path)
+        while self.storage.owners(self.path) == before:
             if not _lives(process, 0.02):
                 return False
         return _lives(process, lot.uniform(0.0, 2 * pace.between))
-
-    def _owners(self) -> int:
-        """How often a lane was read back and gone on with: each owner begins a chunk."""
-        return len({(chunk.parent, chunk.name[:6]) for chunk in self.path.glob("lanes/*/[0-9]*")})
 
     # -- kills -------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class Killed:
 
     @contextmanager
     def _started(self) -> Iterator[subprocess.Popen[bytes]]:
-        words = [sys.executable, "-m", "maker", *self.words, "--run-dir", str(self.path)]
+        words = [sys.executable, "-m", "maker", *self.words, "--run-dir", self.storage.where(self.path)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKER_")}
         environment["RAY_TMPDIR"] = str(self.path.parent)
         with self.path.with_suffix(".out").open("wb") as out, self.path.with_suffix(".err").open("ab") as err:

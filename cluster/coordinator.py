@@ -18,11 +18,12 @@ import structlog
 from maker import family, prices
 from maker.budget import Budget, Terms
 from maker.cluster.crew import Crew, Worker, WorkerLostError
-from maker.cluster.lane_worker import Orders, Report
+from maker.cluster.lane_worker import Orders, Report, Work
 from maker.errors import BudgetSpentError, MakerError, PluginError, inert
 from maker.joins import Join, Joins
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
+from maker.suspects import Suspects
 from maker.task import Task
 from maker.totals import Totals
 
@@ -30,8 +31,16 @@ log = structlog.get_logger("maker")
 
 REPORT_SECONDS = 1.0
 """How often a worker reports while nothing ends."""
-MAX_LOSSES = 3
+PROBE_SECONDS = 0.1
+"""The same while others wait for a suspect to leave its step."""
+START_SECONDS = 60.0
+"""How long a worker that starts has its share of the segments kept for it; there may be no room for it."""
+STOP_SECONDS = 20.0
+"""How long a worker may take to let go when the run ends early."""
+MAX_LOSSES = 6
 """Workers that a lane may lose in a row without a decided step in between."""
+MAX_PAUSE = 30.0
+"""Seconds before a lost worker is replaced, at most."""
 BREADTH = 32
 """Segments that one worker runs at a time."""
 
@@ -80,9 +89,10 @@ class Coordinator:
         self._began = time.monotonic()
         self._schedule = Schedule(self.lanes, self.workers, BREADTH)
         self._segments = iter(self.task.segments())
-        self._going: dict[str, tuple[str, ...]] = {}
+        self._going: dict[str, Mapping[str, int]] = {}
         self._totals: dict[str, Totals] = dict(self.before)
         self._assigned: dict[str, list[Segment | Join]] = {}
+        self._suspects = Suspects()
         self._joins = Joins(self.finals)
         self._children: deque[Segment] = deque()
         """Of segments that wait; some may have been begun."""
@@ -118,6 +128,7 @@ class Coordinator:
         """Raises what a worker cannot go on after (BlockedError, FencedError, ...), all being stopped."""
         try:
             async with asyncio.TaskGroup() as self._group:
+                self._watch = self._group.create_task(self.crew.watch())
                 self._place()
         except BaseExceptionGroup as group:
             raise _worst(group) from None
@@ -148,6 +159,8 @@ class Coordinator:
                     self._retired.add(lane)
                     self._rouse(lane)
         self._share_out()
+        if not self._tended:  # nothing is left to be done
+            self._watch.cancel()
 
     def _tell_joined(self) -> None:
         """Segments whose children have ended go on, in the lane where they waited."""
@@ -174,11 +187,14 @@ class Coordinator:
         """Hire a worker for a lane and look after it until it retires or is lost."""
         self._assigned[lane], self._wake[lane] = [], asyncio.Event()
         self._retired.discard(lane)
-        await asyncio.sleep(2.0 ** self._losses[lane] - 1)
+        patience = self._group.create_task(self._be_late(lane))
+        await asyncio.sleep(min(2.0 ** self._losses[lane] - 1, MAX_PAUSE))
         worker, numbers = self.crew.hire(self.orders(lane)), count(1)
         try:
             first = await worker.start()
+            patience.cancel()
             self._joins.reread(lane)
+            self._suspects.read(lane, first.going)
             self._take(first)
             while lane not in self._retired:
                 await self._look_after(lane, worker, next(numbers))
@@ -191,20 +207,36 @@ class Coordinator:
         except BaseException:
             await asyncio.shield(self._dismiss(worker))
             raise
+        finally:
+            patience.cancel()
         self._tended.discard(lane)
+        self._place()
+
+    async def _be_late(self, lane: str) -> None:
+        await asyncio.sleep(START_SECONDS)
+        self._schedule.late(lane)
         self._place()
 
     async def _look_after(self, lane: str, worker: Worker, number: int) -> None:
         """One report, or while the lane has nothing to do, a wait for something to give it."""
-        work, self._assigned[lane] = self._assigned[lane], []
+        work = self._work(lane)
         if work or (self._going[lane] and not self._starves(lane)):
             limit = self._budget.grant(lane) if self._budget else None
-            self._take(await worker.exchange(number, work, REPORT_SECONDS, limit))
+            wait = PROBE_SECONDS if self._suspects.probing(lane) else REPORT_SECONDS
+            report = await worker.exchange(number, work, wait, limit)
+            self._suspects.reported(lane, report.going)
+            self._take(report)
         else:
             self._resting.add(lane)
             self._share_out()
             await self._wake[lane].wait()
         self._wake[lane].clear()
+
+    def _work(self, lane: str) -> list[Work]:
+        given, self._assigned[lane] = self._assigned[lane], []
+        names = [each.segment if isinstance(each, Join) else each.id for each in given]
+        self._suspects.begun(lane, names)
+        return [*self._suspects.orders(lane), *given]
 
     def _rouse(self, lane: str) -> None:
         self._resting.discard(lane)
@@ -244,6 +276,7 @@ class Coordinator:
         self.lost_workers += 1
         self._losses[lane] += 1
         log.warning("worker_lost", lane=lane, in_a_row=self._losses[lane], reason=inert(error))
+        self._suspects.lost(lane, inert(error))
         if self._losses[lane] > MAX_LOSSES:
             raise MakerError(f"lane {lane} lost {MAX_LOSSES + 1} workers in a row without a step: {error}")
         self._schedule.lost(lane)
@@ -251,7 +284,7 @@ class Coordinator:
     async def _dismiss(self, worker: Worker) -> None:
         """Stop a worker whatever state it is in; its last report still counts."""
         try:
-            report = await worker.stop()
+            report = await asyncio.wait_for(worker.stop(), STOP_SECONDS)
         except Exception:
             return
         self._note(report)

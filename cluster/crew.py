@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from maker.budget import Spend
-from maker.cluster.lane_worker import LaneWorker, Orders, Report
-from maker.joins import Join
-from maker.nouns import Segment
+from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
 
 
 class WorkerLostError(Exception):
@@ -20,13 +19,16 @@ class Worker(Protocol):
 
     async def start(self) -> Report: ...
     async def exchange(
-        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
     ) -> Report: ...
     async def stop(self) -> Report: ...
 
 
 class Crew(Protocol):
     def hire(self, orders: Orders) -> Worker: ...
+    async def watch(self) -> None:
+        """Raises BlockedError when no worker can be had any more; until then, waits."""
+        ...
 
 
 class InlineCrew:
@@ -34,3 +36,6 @@ class InlineCrew:
 
     def hire(self, orders: Orders) -> Worker:
         return LaneWorker(orders)
+
+    async def watch(self) -> None:
+        await asyncio.Event().wait()

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 
-from maker import assembly, records
+from maker import assembly, place, records, takeover
 from maker.amendment import Amendment
 from maker.budget import Account, Allowance, Spend, Terms
 from maker.chain import Chain, Finish, Park, Wait
@@ -22,16 +23,20 @@ from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
 from maker.joins import Join
-from maker.journal import Durability, Lane
+from maker.journal import SEAL, Durability, Seal
 from maker.manifest import Manifest
 from maker.model import Model
 from maker.nouns import Parked, Segment
 from maker.records import Record
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
+from maker.suspects import GiveUp, GoOn
 from maker.totals import Totals
 
 log = structlog.get_logger("maker")
+
+Work: TypeAlias = Segment | Join | GoOn | GiveUp
+"""What a worker is given to do: a new segment, or something with one that is in its lane."""
 
 SYNC_SECONDS = 1.0
 """Between two syncs of the journal."""
@@ -43,7 +48,7 @@ class Orders:
 
     manifest: Manifest
     run: str
-    """The run's directory."""
+    """The run's directory, or its URI."""
     lane: str
     command: int
     """Which command of the run gives them."""
@@ -56,6 +61,8 @@ class Orders:
     """What the run may spend."""
     window: int = 1
     """Steps of a segment that may be voted on at a time."""
+    seal: Seal = SEAL
+    """Where the journal is kept in an object store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ class Report:
     lane: str
     totals: Totals
     """Of the lane since the run began."""
-    going: tuple[str, ...]
+    going: Mapping[str, int]
+    """The open step of each segment under way, or read back and waiting to be told to go on."""
     finished: tuple[Finish, ...] = ()
     parked: tuple[Parked, ...] = ()
     waits: tuple[Wait, ...] = ()
@@ -83,6 +91,8 @@ class LaneWorker:
     def __init__(self, orders: Orders, disk: Disk = DISK) -> None:
         self._orders, self._disk = orders, disk
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._drives: dict[str, Drive] = {}
+        """Segments under way, and those that wait to be told to go on."""
         self._finished: list[Finish] = []
         self._parked: list[Parked] = []
         self._waits: list[Wait] = []
@@ -96,7 +106,10 @@ class LaneWorker:
         """To the newest exchange."""
 
     async def start(self) -> Report:
-        """Take the lane over and go on with what is open in it."""
+        """Take the lane over and read it; what is open in it goes on when an exchange says so.
+
+        Until then no text in it is parsed: one might kill this process, and then it must be known which.
+        """
         try:
             self._take_over()
         except BaseException:
@@ -107,29 +120,32 @@ class LaneWorker:
 
     def _take_over(self) -> None:
         orders, manifest = self._orders, self._orders.manifest
-        directory = RunDirectory(Path(orders.run))
+        directory = RunDirectory(place.at(orders.run))
         self._task = assembly.task(manifest)
         self._panels = assembly.Panels(manifest, self._task, orders.options)
         self._held.push_async_callback(self._close_models)
         folder = directory.lane(orders.lane)
-        self._lane = Lane.claim(folder, manifest.run, orders.command, orders.durability, self._disk)
+        how = (orders.command, orders.durability, self._disk, orders.seal)
+        claimed = partial(takeover.claim, folder, manifest.run, *how)
+        fresh = partial(Recovery, self._task, self._panels.own, orders.window)
+        self._lane, recovery = takeover.take_over(claimed, fresh)
         self._held.callback(self._lane.close)
-        directory.check_owner(orders.command)  # after the claim: whoever owns the run now has seen this lane
-        recovery = Recovery(self._task, self._panels.own, orders.window)
-        recovery.read(self._lane)
-        self._lane.turn(recovery.ledger.page(recovery.going()))
+        self._recovery = recovery
+        directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
         if orders.terms.capped:
             self._engine.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
         self._amend(recovery)
-        self._go_on(recovery)
+        for each in recovery.unfinished():
+            drive = self._engine.keep(*each)
+            self._drives[drive.chain.step.segment] = drive
 
     async def exchange(
-        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
     ) -> Report:
-        """Take a new limit, begin new segments, go on with joined ones; report when something has ended or
+        """Take a new limit, begin new segments, go on with others; report when something has ended or
         a draw lacks allowance, or after `wait` seconds.
 
         `number` grows from 1. One that comes again, as a transport may have it, begins nothing and is told
@@ -140,23 +156,33 @@ class LaneWorker:
             self._answer = asyncio.create_task(self._exchange(work, wait, limit))
         return await asyncio.shield(self._answer)
 
-    async def _exchange(self, work: Sequence[Segment | Join], wait: float, limit: Spend | None) -> Report:
+    async def _exchange(self, work: Sequence[Work], wait: float, limit: Spend | None) -> Report:
         if self._engine.allowance and limit is not None:
             self._engine.allowance.limit_to(limit)
         if self._error is None:
             for each in work:
-                self._run(self._join(each) if isinstance(each, Join) else self._open(each))
+                self._do(each)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), wait)
+        if self._ended and self._lane.rest:
+            await asyncio.sleep(self._lane.rest)  # others may end meanwhile
         return self._report()
+
+    def _do(self, work: Work) -> None:
+        match work:
+            case Segment():
+                self._run(self._open(work))
+            case Join(segment, finals):
+                self._run(self._engine.join(segment, finals))
+            case GoOn(segments):
+                self._go_on(segments)
+            case GiveUp(segment, reason):
+                self._give_up(segment, reason)
 
     def _open(self, segment: Segment) -> Drive:
         self._engine.write(records.from_segment(segment))
         chain = Chain(self._task, self._panels.own, segment, window=self._orders.window)
         return self._engine.begin(chain, chain.start())
-
-    def _join(self, join: Join) -> Drive:
-        return self._engine.join(join.segment, join.finals)
 
     async def stop(self) -> Report:
         """End what is under way, make the lane durable and let go of it."""
@@ -191,19 +217,30 @@ class LaneWorker:
             if recovery.amend(amendment):
                 self._engine.write(amendment.record())
 
-    def _go_on(self, recovery: Recovery) -> None:
-        parked, going = recovery.resume(self._panels.amended)
+    def _go_on(self, segments: Sequence[str]) -> None:
+        parked, going = self._recovery.resume(self._panels.amended, segments)
         for each, where in parked:
-            self._engine.keep_parked(each.chain, each.samples, each.park, each.amendment)
+            self._engine.keep(each.chain, each.samples, each.park, each.amendment)
+            del self._drives[where.segment]
             self._parked.append(where)
+            self._news.set()
         for each in going:
             models = self._panels.models_of(each.amendment) if each.amendment else None
             park = each.park if each.chain.children else None
             drive = self._engine.begin(each.chain, each.wishes, each.samples, park, each.amendment, models)
             self._run(drive)
 
+    def _give_up(self, segment: str, reason: str) -> None:
+        """Without the samples of its head, which stay unread."""
+        drive = self._drives.pop(segment)
+        match drive.do(drive.chain.fail(reason)):
+            case Park(parked):
+                self._parked.append(parked)
+                self._news.set()
+
     def _run(self, drive: Drive) -> None:
         name = drive.chain.step.segment
+        self._drives[name] = drive
         self._tasks[name] = asyncio.create_task(self._drive(name, drive))
 
     async def _drive(self, name: str, drive: Drive) -> None:
@@ -216,7 +253,7 @@ class LaneWorker:
             log.exception("segment_broke", segment=name)
             self._fail(MakerError(f"segment {name} broke: {type(error).__name__}: {inert(error)}"))
             return
-        del self._tasks[name]
+        del self._tasks[name], self._drives[name]
         match ended:
             case Finish():
                 self._finished.append(ended)
@@ -232,11 +269,22 @@ class LaneWorker:
             await asyncio.sleep(SYNC_SECONDS)
             try:
                 self._engine.write_faults()
-                self._lane.sync()
+                if self._lane.due:
+                    self._sync()
             except MakerError as error:
                 self._fail(error)
                 await self._cancel()  # though nobody may be there to tell us to stop
                 return
+
+    def _sync(self) -> None:
+        self._lane.sync()
+        if not self._lane.is_open:
+            self._lane.turn(self._engine.page())
+
+    @property
+    def _ended(self) -> bool:
+        """Whether there is an end to tell."""
+        return bool(self._finished or self._parked or self._waits)
 
     def _fail(self, error: MakerError) -> None:
         self._error = self._error or error
@@ -250,15 +298,15 @@ class LaneWorker:
 
     def _report(self) -> Report:
         """What has ended is durable, and still ours, before it is told."""
-        if (self._finished or self._parked or self._waits) and self._lane.is_open:
+        if self._ended and self._lane.is_open:
             try:
-                self._lane.sync()
+                self._sync()
             except MakerError as error:
                 self._fail(error)
         report = Report(
             self._orders.lane,
             self._engine.ledger.totals.copy(),
-            tuple(self._tasks),
+            {name: drive.chain.step.index for name, drive in self._drives.items()},
             tuple(self._finished),
             tuple(self._parked),
             tuple(self._waits),

@@ -1,63 +1,149 @@
 """Workers as Ray actors, on a Ray that is started here or joined. The only file that imports ray.
 
 A lane's actor is never restarted by Ray, which would run its constructor and forget its state: the
-coordinator hires a fresh one, which claims the lane and goes on from the journal.
+coordinator hires a fresh one, which claims the lane and goes on from the journal. Invariant: a worker that
+Ray has lost, or that does not answer, is one that is lost; whether it still writes is the journal's business.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import structlog
 
 from maker.budget import Spend
+from maker.cluster import placement
 from maker.cluster.crew import Worker, WorkerLostError
-from maker.cluster.lane_worker import LaneWorker, Orders, Report
-from maker.errors import MakerError
-from maker.joins import Join
-from maker.nouns import Segment
+from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.errors import BlockedError, MakerError
+
+log = structlog.get_logger("maker")
 
 CONNECT_SECONDS = 10.0
 """How long a Ray's address may take to answer."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Reports are small; Ray would take 30 % of the memory."""
+WATCH_SECONDS = 1.0
+"""Between two looks at the cluster's head."""
+HEAD_SECONDS = 15.0
+"""How long the head may be away; Ray itself would end this process after 60, without a word to the run."""
+LOST_AFTER = 60.0
+"""How long a worker may not answer, where nothing else is asked for."""
 
 
+@dataclass(slots=True)
 class RayCrew:
+    needs: Mapping[str, float] = field(default_factory=dict)
+    """What an actor takes of its node (`placement`)."""
+    lost_after: float = LOST_AFTER
+    """Seconds."""
+    _where: WeakKeyDictionary[_RayWorker, str] = field(default_factory=WeakKeyDictionary)
+    """The node that each worker was meant for."""
+    _seen: float = field(default_factory=monotonic)
+    """When the head last answered."""
+
     def hire(self, orders: Orders) -> Worker:
         import ray
 
-        options = {"num_cpus": 0, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+        node = self._node()
+        options = {"max_restarts": 0, "scheduling_strategy": _onto(node), **placement.options(self.needs)}
         actor = ray.remote(LaneWorker).options(**options).remote(orders)
-        return _RayWorker(actor)
+        worker = _RayWorker(actor, self.lost_after)
+        self._where[worker] = node
+        return worker
+
+    def _node(self) -> str:
+        """The node with the fewest workers; none where Ray must look for room, or would not answer.
+
+        One that takes nothing fits everywhere, so Ray has no reason to spread it.
+        """
+        if self.needs or monotonic() - self._seen > 2 * WATCH_SECONDS:
+            return ""
+        return placement.emptiest(_nodes(), Counter(self._where.values()))
+
+    async def watch(self) -> None:
+        import ray
+
+        head, self._seen = ray.get_runtime_context().gcs_address, monotonic()
+        while monotonic() - self._seen < HEAD_SECONDS:
+            await asyncio.sleep(WATCH_SECONDS)
+            if await _is_there(head):
+                self._seen = monotonic()
+        raise BlockedError(
+            f"the head of the Ray cluster at {head} has not answered for {HEAD_SECONDS:g} s; nothing is "
+            "lost: start a cluster and run the same command again, with its --address"
+        )
+
+
+def _nodes() -> dict[str, dict[str, float]]:
+    """The resources of each node that is alive."""
+    import ray
+
+    found = ray.nodes()  # type: ignore[no-untyped-call]
+    return {node["NodeID"]: node["Resources"] for node in found if node["Alive"]}
+
+
+def _onto(node: str) -> Any:
+    """A strategy that puts an actor on a node; should that have gone by then, on another."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=True) if node else "SPREAD"
+
+
+async def _is_there(address: str) -> bool:
+    with suppress(OSError, TimeoutError):
+        _, writer = await asyncio.wait_for(asyncio.open_connection(*_parted(address)), CONNECT_SECONDS)
+        writer.close()
+        return True
+    return False
 
 
 class _RayWorker:
     """An actor's methods, with Ray's errors made ours."""
 
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
+    def __init__(self, actor: Any, lost_after: float) -> None:
+        self._actor, self._lost_after = actor, lost_after
 
     async def start(self) -> Report:
-        return await _answer(self._actor.start.remote())
+        await _answer(self._actor.__ray_ready__.remote())  # for as long as there is no room for it
+        return await self._soon(self._actor.start.remote())
 
     async def exchange(
-        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
     ) -> Report:
-        return await _answer(self._actor.exchange.remote(number, work, wait, limit))
+        return await self._soon(self._actor.exchange.remote(number, work, wait, limit), wait)
 
     async def stop(self) -> Report:
+        report = await self._soon(self._actor.stop.remote())
+        self._kill()
+        return report
+
+    async def _soon(self, call: Awaitable[Report], wait: float = 0.0) -> Report:
+        """What an actor answers, which may take `wait` seconds for its own reasons."""
+        try:
+            return await asyncio.wait_for(_answer(call), wait + self._lost_after)
+        except TimeoutError:
+            self._kill()
+            raise WorkerLostError(f"it has not answered for {self._lost_after:g} s") from None
+
+    def _kill(self) -> None:
         import ray
 
-        report = await _answer(self._actor.stop.remote())
         ray.kill(self._actor)
-        return report
 
 
 async def _answer(call: Awaitable[Report]) -> Report:
@@ -66,25 +152,38 @@ async def _answer(call: Awaitable[Report]) -> Report:
     try:
         return await call
     except ray.exceptions.RayActorError as error:
-        raise WorkerLostError(str(error).splitlines()[0]) from None
+        raise WorkerLostError(_reason(error)) from None
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, MakerError):
             raise error.cause from None
         raise
 
 
+def _reason(error: Exception) -> str:
+    """What Ray says of a death, without names and addresses."""
+    said = [line for line in str(error).splitlines() if line.strip() and not line.startswith("\t")]
+    return said[min(1, len(said) - 1)] if said else type(error).__name__
+
+
 @contextmanager
-def started(address: str | None = None, workers: int = 1) -> Iterator[RayCrew]:
+def started(
+    address: str | None = None,
+    workers: int = 1,
+    needs: Mapping[str, float] | None = None,
+    lost_after: float = LOST_AFTER,
+) -> Iterator[RayCrew]:
     """A crew on the Ray at `address`, or on one of our own that ends with the block.
 
-    Raises MakerError when Ray does not start or cannot be reached.
+    needs: what an actor takes of its node. Raises MakerError when Ray does not start or cannot be reached, or
+    when no node of it could hold an actor.
     """
+    needs = needs or {}
     settle_environment()
     import ray
 
     if address:
         _reach(address)
-    where: dict[str, Any] = {"address": address} if address else _ours(workers)
+    where: dict[str, Any] = {"address": address} if address else _ours(workers, needs)
     try:
         ray.init(namespace="maker", logging_level=logging.ERROR, log_to_driver=False, **where)
     except Exception as error:
@@ -92,29 +191,36 @@ def started(address: str | None = None, workers: int = 1) -> Iterator[RayCrew]:
         what = f"Ray at {address} cannot be joined" if address else "Ray does not start"
         raise MakerError(f"{what}: {reason}; try --engine inline, or `maker doctor`") from error
     try:
-        yield RayCrew()
+        if (places := placement.room(needs, _nodes().values(), workers)) < workers:
+            log.warning("few_places", workers=workers, places=places, needs=dict(needs))
+        yield RayCrew(needs, lost_after)
     finally:
         ray.shutdown()
 
 
 def _reach(address: str) -> None:
     """Ray itself tries an address that nobody listens on for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, port = _parted(address.removeprefix("ray://"))
     if not port.isdigit():
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except OSError as error:
         raise MakerError(
             f"Ray at {address} cannot be joined: {error}; give --address HOST:PORT of its head node"
         ) from None
 
 
-def _ours(workers: int) -> dict[str, Any]:
-    """How our own Ray is started, beside any that runs already."""
+def _parted(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), port
+
+
+def _ours(workers: int, needs: Mapping[str, float]) -> dict[str, Any]:
+    """How our own Ray is started, beside any that runs already: as many workers as are asked for fit."""
     return {
         "address": "local",
-        "num_cpus": workers,
+        "num_cpus": max(workers, math.ceil(workers * needs.get("num_cpus", 0))),
         "object_store_memory": OBJECT_STORE_BYTES,
         "include_dashboard": False,
     }

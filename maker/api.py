@@ -7,22 +7,24 @@ misuse raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Unpack
 
-from maker import asked, assembly, compatibility, heads, summary
+from maker import asked, assembly, compatibility, heads, place, summary
 from maker import fork as forking
 from maker import verdict as verdicts
-from maker.cluster import ray_crew
+from maker.amendment import Amendment
+from maker.cluster import placement, ray_crew
 from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
 from maker.command import Command
 from maker.errors import UsageError
 from maker.manifest import Manifest
+from maker.model import Model
 from maker.nouns import Decision, Json
 from maker.operation import Operation, Operational
+from maker.place import Place
 from maker.result import RunResult, stored
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
@@ -40,7 +42,7 @@ def run(
     red_flags: str = "truncated",
     seed: int = 0,
     max_samples: int = 100,
-    run_dir: str | Path | None = None,
+    run_dir: str | Place | None = None,
     retry: Retry | None = None,
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -59,7 +61,7 @@ def run(
     """
     operation = Operation.of(operational)
     manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
-    directory = RunDirectory(Path(run_dir or Path("runs") / manifest.run).resolve())
+    directory = RunDirectory(place.at(run_dir or f"runs/{manifest.run}").resolve())
     directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
@@ -72,12 +74,14 @@ def run(
     if finished := stored(directory):
         return finished
     command = Command(directory, manifest, subject, operation, retry, terms, on_progress)
-    with Signals() as signals, _crew(operation) as crew:
+    for amendment in _retried(directory, retry):
+        panels.models_of(amendment)  # so that they are among those that actors hold
+    with Signals() as signals, _crew(operation, panels) as crew:
         return asyncio.run(_carry_out(command, crew, signals))
 
 
 def resume(
-    run_dir: str | Path,
+    run_dir: str | Place,
     *,
     max_samples: int | None = None,
     retry_parked: bool = False,
@@ -99,7 +103,7 @@ def resume(
             "another panel (model, k, voter) is for parked steps: add --retry-parked (retry_parked=True); "
             "for a new run from a step of this one: maker fork"
         )
-    directory = RunDirectory(Path(run_dir))
+    directory = RunDirectory(place.at(run_dir))
     manifest = directory.manifest()
     fields = ("task", "models", "voter", "red_flags")
     compatibility.check(directory.path, manifest, compatibility.on_disk(manifest, fields))
@@ -120,12 +124,12 @@ def resume(
     )
 
 
-def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
+def decide(run_dir: str | Place, at: tuple[str, int], answer: Json) -> Decision:
     """Decide the parked step `at` (segment, index) as a person; `resume` goes on from it.
 
     Raises UsageError when it is not parked or the task does not take the answer; then nothing is written.
     """
-    directory = RunDirectory(Path(run_dir))
+    directory = RunDirectory(place.at(run_dir))
     manifest = directory.manifest()
     verdict = Verdict(*at, answer)
     verdicts.parked_in(directory, verdict)
@@ -138,9 +142,9 @@ def decide(run_dir: str | Path, at: tuple[str, int], answer: Json) -> Decision:
 
 
 def fork(
-    run_dir: str | Path,
+    run_dir: str | Place,
     at: tuple[str, int],
-    new_dir: str | Path,
+    new_dir: str | Place,
     *,
     model: str | Sequence[str] | None = None,
     voter: str | None = None,
@@ -151,7 +155,7 @@ def fork(
 
     The new run goes on by `resume`. What is given is other than in the old run, the rest is the same.
     """
-    old, new = RunDirectory(Path(run_dir)), RunDirectory(Path(new_dir).resolve())
+    old, new = RunDirectory(place.at(run_dir)), RunDirectory(place.at(new_dir).resolve())
     was = old.manifest()
     given = {"models": model, "voter": voter, "red_flags": red_flags}
     kept = ["task", *(name for name, value in given.items() if value is None)]
@@ -179,9 +183,13 @@ def fork(
 def _who_draws(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:
     """Models of the run's own panel, of amended steps and of a retry, and those that have drawn before."""
     amended = [head.amendment for _, head in heads.heads(run) if head.amendment]
-    amended += [each for lane in retry.amendments(run).values() for each in lane] if retry else []
+    amended += _retried(run, retry)
     more = [name for amendment in amended for name in panels.models_of(amendment)]
     return [*panels.models, *more, *summary.summarise(run).totals.by_model]
+
+
+def _retried(run: RunDirectory, retry: Retry | None) -> list[Amendment]:
+    return [each for lane in retry.amendments(run).values() for each in lane] if retry else []
 
 
 async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResult:
@@ -190,9 +198,10 @@ async def _carry_out(command: Command, crew: Crew, signals: Signals) -> RunResul
 
 
 @contextmanager
-def _crew(operation: Operation) -> Iterator[Crew]:
+def _crew(operation: Operation, models: Iterable[Model]) -> Iterator[Crew]:
     if operation.engine == "inline":
         yield InlineCrew()
     else:
-        with ray_crew.started(operation.address, operation.workers) as crew:
+        where = (operation.address, operation.workers)
+        with ray_crew.started(*where, placement.needs(models), operation.seconds_to_lose) as crew:
             yield crew

@@ -144,7 +144,10 @@ class Chain:
         return self._proceed(voting)
 
     def fail(self, reason: str, place: Place | None = None) -> list[Wish]:
-        """A draw cannot be made, for a reason that is not the run's."""
+        """A draw cannot be made, for a reason that is not the run's; without a place none of the head's, even
+        before the chain has started."""
+        if not self.path:
+            self.path = [Voting(self.task, self._panel, self.step, self.state)]
         voting = self._at(place)
         if voting is None:
             return []
@@ -156,9 +159,7 @@ class Chain:
         try:
             self.restore_join(finals)
         except PluginError as error:
-            waiting = Voting(self.task, self._panel, self.step, self.state)
-            waiting.fail(str(error))
-            return [Park(waiting.parked())]
+            return self.fail(str(error))
         return self.start()
 
     # -- the path ----------------------------------------------------------------------------------

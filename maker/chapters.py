@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 
 from maker import chunks, history
 from maker.journal import COPIED
 from maker.nouns import Step
+from maker.place import Place
 from maker.records import Record
 
 
@@ -23,7 +23,7 @@ from maker.records import Record
 class Chapter:
     """A chunk with its header and the next one."""
 
-    chunk: Path
+    chunk: Place
     end: int
     """Bytes of the chunk that count."""
     header: Record
@@ -70,7 +70,7 @@ class Chapter:
         return (chunks.decode(self.chunk, offset, line) for offset, line in self.lines(*kinds))
 
 
-def of(folder: Path) -> list[Chapter]:
+def of(folder: Place) -> list[Chapter]:
     """A lane's chunks that count, in order."""
     parts = history.parts(folder)
     headers = [header for _, _, header in parts[1:]]

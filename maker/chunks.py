@@ -1,7 +1,8 @@
-"""A chunk of a lane on disk: a header line and record lines, plain while it grows, compressed when sealed.
+"""A chunk of a lane: a header line and record lines, plain while it grows, compressed when sealed.
 
     <number>.jsonl                the open chunk, appended line by line
     <number>.<bytes>.jsonl.zst    sealed: its first so many bytes, compressed, immutable
+    <number>.jsonl.zst            in an object store: sealed from the start, and all of it counts
 
 The length is in the name because an overtaken owner may seal a chunk too, at what it saw of it: the longest
 holds what anybody saw.
@@ -15,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -26,12 +26,13 @@ import zstandard
 
 from maker.disk import Disk
 from maker.errors import JournalDamagedError
+from maker.place import P, Place, entries
 from maker.records import FORMAT, Record
 
 LEVEL = 1
 """Of compression: 6 saves a tenth of the space for ten times the time (docs/LOG.md)."""
 
-_NAME = re.compile(r"\d+\.(jsonl|\d+\.jsonl\.zst)")
+_NAME = re.compile(r"\d+\.(jsonl|(\d+\.)?jsonl\.zst)")
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -42,7 +43,7 @@ def encode(record: Record, crc: int) -> tuple[bytes, int]:
     return b'%b,"crc":%d}\n' % (body, crc), crc
 
 
-def decode(chunk: Path, offset: int, line: bytes) -> Record:
+def decode(chunk: Place, offset: int, line: bytes) -> Record:
     """The record in a line of a chunk."""
     try:
         record: Record = json.loads(line)
@@ -52,27 +53,27 @@ def decode(chunk: Path, offset: int, line: bytes) -> Record:
     return record
 
 
-def of(folder: Path) -> list[Path]:
+def of(folder: P) -> list[P]:
     """A lane's chunks by number; of several forms the longest sealed one counts."""
-    names = filter(_NAME.fullmatch, os.listdir(folder)) if folder.is_dir() else []
-    found = sorted((folder / name for name in names), key=_rank)
+    found = sorted((each for each in entries(folder) if _NAME.fullmatch(each.name)), key=_rank)
     return list({number(chunk): chunk for chunk in found}.values())
 
 
-def _rank(chunk: Path) -> tuple[int, int]:
+def _rank(chunk: Place) -> tuple[int, int]:
     """(number, bytes sealed)"""
-    return number(chunk), int(chunk.name.split(".")[1]) if is_sealed(chunk) else -1
+    length = chunk.name.split(".")[1]
+    return number(chunk), int(length) if length.isdigit() else -1
 
 
-def number(chunk: Path) -> int:
+def number(chunk: Place) -> int:
     return int(chunk.name.partition(".")[0])
 
 
-def is_sealed(chunk: Path) -> bool:
+def is_sealed(chunk: Place) -> bool:
     return chunk.suffix == ".zst"
 
 
-def lines(chunk: Path, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+def lines(chunk: Place, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """(offset, line) of every whole line, up to byte `end` of the uncompressed chunk, each checked.
 
     Raises JournalDamagedError, with file and offset, for a line that does not match its checksum and for a
@@ -93,7 +94,7 @@ def lines(chunk: Path, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         raise JournalDamagedError(f"{chunk}: ends at byte {offset}, expected {end}")
 
 
-def header(chunk: Path) -> Record | None:
+def header(chunk: Place) -> Record | None:
     """A chunk's first line, None when it was torn; JournalDamagedError when it is no header or newer."""
     first = next(lines(chunk), None)
     if first is None:
@@ -108,7 +109,7 @@ def header(chunk: Path) -> Record | None:
     return found
 
 
-def digest(chunk: Path, end: int) -> str:
+def digest(chunk: Place, end: int) -> str:
     """SHA-256, in hex, of the first `end` bytes of the uncompressed chunk."""
     with _open(chunk) as file:
         return hashlib.sha256(file.read(end)).hexdigest()
@@ -124,12 +125,22 @@ def seal(chunk: Path, end: int, disk: Disk) -> bool:
     if len(data) < end:
         return False
     sealed = chunk.with_name(f"{number(chunk):06d}.{end}.jsonl.zst")
-    disk.put(sealed, zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(data))
+    disk.put(sealed, compressed(data))
     disk.remove(chunk)
     return True
 
 
-def _open(chunk: Path) -> BinaryIO:
+def compressed(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(data)
+
+
+def whole(chunk: Place) -> bytes:
+    """All bytes of the uncompressed chunk."""
+    with _open(chunk) as file:
+        return file.read()
+
+
+def _open(chunk: Place) -> BinaryIO:
     try:
         file = chunk.open("rb")
     except FileNotFoundError:  # sealed since it was listed
@@ -144,7 +155,7 @@ def _open(chunk: Path) -> BinaryIO:
 class _Sealed(io.RawIOBase):
     """A sealed chunk's bytes; what does not decompress is damage."""
 
-    def __init__(self, reader: zstandard.ZstdDecompressionReader, chunk: Path) -> None:
+    def __init__(self, reader: zstandard.ZstdDecompressionReader, chunk: Place) -> None:
         self._reader, self._chunk = reader, chunk
 
     def readable(self) -> bool:

@@ -45,6 +45,7 @@ class Command:
         number = self.directory.claim(self._settings())
         lanes = self.directory.lanes()  # after the claim: an older command begins none that is not among them
         check_owner = partial(self.directory.check_owner, number)
+        watch = self.directory.watch(number)
         amendments = self.retry.amendments(self.directory) if self.retry else {}
         orders = partial(self._orders, number, amendments)
         before = summary.lane_totals(self.directory)
@@ -54,7 +55,7 @@ class Command:
             orders,
             lanes,
             self.operation.workers,
-            check_owner,
+            watch,
             self.on_progress,
             self.terms,
             before,
@@ -70,7 +71,9 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        return Orders(self.manifest, *where, *how, retried, self.terms, self.operation.window)
+        return Orders(
+            self.manifest, *where, *how, retried, self.terms, self.operation.window, self.operation.seal
+        )
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from maker import plugins
 from maker.errors import IncompatibleResumeError, UsageError, inert
 from maker.manifest import Manifest, Source
 from maker.nouns import Json
+from maker.place import Place
 
 TASK = frozenset({"task", "parameters", "prompt"})
 """Fields of the fingerprint in which a fork may not differ either."""
@@ -34,7 +34,7 @@ class Difference:
     asked: Json
 
 
-def check(run: Path | str, stored: Manifest, asked: Manifest, hint: str = "") -> None:
+def check(run: Place | str, stored: Manifest, asked: Manifest, hint: str = "") -> None:
     """Raises IncompatibleResumeError with a table of what differs, and what to do about it."""
     if found := differences(stored, asked):
         ends = [hint, _advice(run, asked, found)] if hint else [_advice(run, asked, found)]
@@ -98,7 +98,7 @@ def _short(field: str, value: Json) -> str:
     return inert(text, 12 if field.endswith(("sha256", "defined")) else WIDTH)
 
 
-def _advice(run: Path | str, asked: Manifest, found: Sequence[Difference]) -> str:
+def _advice(run: Place | str, asked: Manifest, found: Sequence[Difference]) -> str:
     names = {each.field.partition(".")[0] for each in found}
     if names & TASK:
         return (

@@ -20,7 +20,7 @@ from maker.budget import Allowance
 from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
 from maker.errors import BlockedError
 from maker.guard import explained
-from maker.journal import Journal
+from maker.journal import Journal, Page
 from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
@@ -72,15 +72,17 @@ class Engine:
         drive.ended = drive.do(pending)
         return drive
 
-    def keep_parked(
+    def keep(
         self,
         chain: Chain,
         samples: list[records.Record],
         park: records.Record | None,
         amendment: Amendment | None = None,
-    ) -> None:
-        """A parked segment belongs on every page until it goes on."""
-        self.unfinished[chain.step.segment] = Drive(self, chain, list(samples), park, amendment)
+    ) -> Drive:
+        """A segment that waits belongs on every page until it goes on."""
+        drive = Drive(self, chain, list(samples), park, amendment)
+        self.unfinished[chain.step.segment] = drive
+        return drive
 
     def join(self, segment: str, finals: Sequence[Json]) -> Drive:
         """Go on with a segment whose children have ended in these states, in their order."""
@@ -102,7 +104,11 @@ class Engine:
     def turn_if_full(self) -> None:
         """Begin a new page, at a moment when every chain's wishes have been written."""
         if self.journal.full:
-            self.journal.turn(self.ledger.page(self.going()))
+            self.journal.turn(self.page())
+
+    def page(self) -> Page:
+        """The next page, at such a moment."""
+        return self.ledger.page(self.going())
 
     def going(self) -> list[dict[str, Json]]:
         return [drive.snapshot() for drive in self.unfinished.values()]
@@ -134,8 +140,10 @@ class Drive:
 
     async def run(self) -> Ended:
         try:
+            self.engine.turn_if_full()
             while self.ended is None:
                 self.ended = self.do(self._receive(*await self.inbox.get()))
+                self.engine.turn_if_full()
             return self.ended
         except BlockedError:
             self._begin_no_more()
@@ -185,7 +193,6 @@ class Drive:
         self.park = park
 
     def _receive(self, draw: Draw, event: Sample | BaseException) -> list[Wish]:
-        self.engine.turn_if_full()
         place = (draw.step.index, draw.state)
         if isinstance(event, Sample):
             self._write_sample(draw, event)

@@ -7,9 +7,9 @@ Invariant: the old run is only read.
 
 from __future__ import annotations
 
-from maker import family, history
+from maker import family, history, takeover
 from maker.errors import UsageError, inert
-from maker.journal import COPIED, Lane
+from maker.journal import COPIED, OwnedLane
 from maker.panel import Panel
 from maker.records import Record
 from maker.recovery import Recovery
@@ -24,7 +24,7 @@ def fork(old: RunDirectory, new: RunDirectory, segment: str, index: int, task: T
     """
     run, copied, cuts = new.manifest().run, 0, _cuts(segment, index)
     for lane in old.lanes():
-        writer = _Copy(Lane.claim(new.lane(lane), run, COPIED), Recovery(task, panel))
+        writer = _Copy(takeover.claim(new.lane(lane), run, COPIED), Recovery(task, panel))
         for record in history.read(old.lane(lane)):
             if _kept(record, cuts):
                 writer.copy(record)
@@ -67,7 +67,7 @@ def _kept(record: Record, cuts: dict[str, int]) -> bool:
 class _Copy:
     """Writes records into a lane of its own, turning the page as an engine does."""
 
-    def __init__(self, lane: Lane, recovery: Recovery) -> None:
+    def __init__(self, lane: OwnedLane, recovery: Recovery) -> None:
         self.lane, self.recovery = lane, recovery
         self._turn()
 
@@ -82,4 +82,4 @@ class _Copy:
         self.lane.close()
 
     def _turn(self) -> None:
-        self.lane.turn(self.recovery.ledger.page(self.recovery.going()))
+        self.lane.turn(self.recovery.page())

@@ -40,9 +40,8 @@ class Head:
 def heads(run: RunDirectory) -> Iterator[tuple[str, Head]]:
     """(lane, head) of every segment that is under way or parked."""
     for lane in run.lanes():
-        headers, after = history.newest(run.lane(lane))
-        if headers:
-            yield from ((lane, head) for head in of(headers[-1], after).values())
+        if newest := history.newest(run.lane(lane)):
+            yield from ((lane, head) for head in of(newest.header, newest.after).values())
 
 
 def of(header: Record, after: Iterable[Record]) -> dict[str, Head]:

@@ -6,16 +6,30 @@ left out. Invariant: what is read here is what a resume would go on from. Who ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
-from maker import chunks
+from maker import chunks, objects
 from maker.errors import JournalDamagedError
+from maker.nouns import Json
+from maker.objects import ObjectPath
+from maker.place import P, Place
 from maker.records import Record
 
 
-def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event")) -> Iterator[Record]:
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What there is to know of a lane without reading its history."""
+
+    header: Record
+    after: list[Record]
+    """The records of the newest chunk."""
+    finished: int
+    """Segments that finished before it."""
+
+
+def read(folder: Place, kinds: tuple[str, ...] = ("sample", "decision", "event")) -> Iterator[Record]:
     """The records of a lane that count, in the order in which they were written.
 
     Raises JournalDamagedError with file and offset for anything but a torn last line.
@@ -24,16 +38,21 @@ def read(folder: Path, kinds: tuple[str, ...] = ("sample", "decision", "event"))
         yield chunks.decode(chunk, offset, line)
 
 
-def newest(folder: Path) -> tuple[list[Record], list[Record]]:
-    """(every header, the records of the newest chunk): what there is to know without reading the history."""
-    counted = parts(folder)
+def newest(folder: Place) -> Newest | None:
+    """Reads headers and one chunk; in an object store, that chunk alone. None for a lane without a chunk."""
+    if isinstance(folder, ObjectPath):
+        counted: Sequence[tuple[Place, int, Record]] = [found] if (found := last(folder)) else []
+    else:
+        counted = parts(folder)
     if not counted:
-        return [], []
-    chunk, end, _ = counted[-1]
-    return [header for _, _, header in counted], list(records_of(chunk, end))[1:]
+        return None
+    chunk, end, header = counted[-1]
+    told = sum(len(each["before"].get("finished", [])) for *_, each in counted)
+    ended = header["before"].get("ended", told)
+    return Newest(header, list(records_of(chunk, end))[1:], ended)
 
 
-def scan(folder: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, int, bytes]]:
+def scan(folder: Place, kinds: tuple[str, ...]) -> Iterator[tuple[Place, int, bytes]]:
     """(chunk, byte offset, line) of the records of these kinds, checked but not parsed."""
     wanted = tuple(b'{"kind":"%b"' % kind.encode() for kind in kinds)
     for chunk, end, _ in parts(folder):
@@ -42,7 +61,7 @@ def scan(folder: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, int, byte
                 yield chunk, offset, line
 
 
-def verify(folder: Path) -> int:
+def verify(folder: Place) -> int:
     """Check every line, and every chunk against the digest that the next header states; chunks that count.
 
     Raises JournalDamagedError at the first thing that does not check out.
@@ -57,13 +76,15 @@ def verify(folder: Path) -> int:
     return len(counted)
 
 
-def parts(folder: Path) -> list[tuple[Path, int, Record]]:
+def parts(folder: P) -> list[tuple[P, int, Record]]:
     """(chunk, bytes of it that count, header): as the next header says, the last up to its last whole line.
 
     Left out are a chunk that was torn in its header and one that an owner began after it was overtaken.
     """
-    counted: list[tuple[Path, int, Record]] = []
-    for chunk in chunks.of(folder):
+    counted: list[tuple[P, int, Record]] = []
+    found = chunks.of(folder)
+    objects.read_all(each for each in found if isinstance(each, ObjectPath))
+    for chunk in found:
         header = chunks.header(chunk)
         if header is None or (counted and header["epoch"] < counted[-1][2]["epoch"]):
             continue
@@ -82,10 +103,69 @@ def parts(folder: Path) -> list[tuple[Path, int, Record]]:
     return counted
 
 
-def _follow(found: int, stated: int, chunk: Path) -> None:
+def _follow(found: int, stated: int, chunk: Place) -> None:
     if found != stated:
         raise JournalDamagedError(f"{chunk}: follows chunk {stated}, but chunk {found} comes before it")
 
 
-def records_of(chunk: Path, end: int) -> Iterator[Record]:
+def records_of(chunk: Place, end: int) -> Iterator[Record]:
     return (chunks.decode(chunk, offset, line) for offset, line in chunks.lines(chunk, end))
+
+
+# -- in an object store, where chunks are small, many and counted without a gap --------------------
+
+PAGE = 1000
+"""Names that one request lists."""
+
+
+def object_name(number: int) -> str:
+    """Of a chunk in an object store; its digits make names sort as numbers do."""
+    return f"{number:09d}.jsonl.zst"
+
+
+def last(folder: ObjectPath) -> tuple[ObjectPath, int, Record] | None:
+    """(chunk, its bytes, header) of the newest chunk of a lane."""
+    chunk = _newest_object(folder)
+    if chunk is None:
+        return None
+    header = chunks.header(chunk)
+    if header is None:
+        raise JournalDamagedError(f"{chunk}: holds no whole line: put the object back as it was")
+    return chunk, len(chunks.whole(chunk)), header
+
+
+def _newest_object(folder: ObjectPath) -> ObjectPath | None:
+    """By asking for every PAGE-th number in growing strides, then listing what comes after the last found."""
+    found, stride = 0, PAGE
+    while (folder / object_name(found + stride)).is_file():
+        found, stride = found + stride, stride * 2
+    while stride > PAGE:
+        stride //= 2
+        if (folder / object_name(found + stride)).is_file():
+            found += stride
+    listed = folder.names_after(object_name(found), PAGE)
+    if listed:
+        return listed[-1]
+    return folder / object_name(found) if found else None
+
+
+def finished(folder: ObjectPath, header: Record) -> Iterator[list[Json]]:
+    """[segment, steps, final state] of every segment that finished before a header, the newest chunks first.
+
+    A header names the ones before it that tell of ends; the first of these names those before that.
+    """
+    yield from header["before"].get("finished", [])
+    numbers = header["before"]["told"]
+    while numbers:
+        places = [folder / object_name(number) for number in numbers]
+        objects.read_all(places)
+        headers = [chunks.header(place) or {"before": {}} for place in places]
+        for each in reversed(headers):
+            yield from each["before"].get("finished", [])
+        numbers = headers[0]["before"].get("told", [])
+
+
+def bytes_of(folder: ObjectPath) -> tuple[int, int]:
+    """(bytes of all chunks but the newest, of that one)"""
+    found = last(folder)
+    return (found[2]["before"].get("stored", 0), found[0].stat().st_size) if found else (0, 0)

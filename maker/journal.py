@@ -25,6 +25,7 @@ from maker import chunks, history
 from maker.disk import DISK, Disk
 from maker.errors import FencedError, StorageError
 from maker.nouns import Json
+from maker.place import Place
 from maker.records import FORMAT, Record
 
 Epoch: TypeAlias = tuple[int, int]
@@ -38,6 +39,23 @@ CHUNK_BYTES = 4 << 20
 """An open chunk that has grown so large is sealed: what a resume reads at most, about 8,000 samples."""
 LONG_HEADER = CHUNK_BYTES // 2
 """A header of so many bytes (it holds the samples of many parked steps) is followed by as many, at least."""
+
+
+def room(header: int) -> int:
+    """Bytes that a chunk may grow to, given those of its header."""
+    return CHUNK_BYTES if header < LONG_HEADER else 2 * header
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """How much may wait in memory where a chunk is written whole: what the death of its process costs."""
+
+    seconds: float = 10.0
+    """Since the first record that waits."""
+    records: int = 5000
+
+
+SEAL = Seal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +86,32 @@ class Journal(Protocol):
         ...
 
 
+class OwnedLane(Journal, Protocol):
+    """A lane in the hands of its owner: `last`, `turn` to the first page, `sync`, and it may write."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records may be appended before the next `turn`."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next `sync`, as somebody asks once a second."""
+        ...
+
+    @property
+    def rest(self) -> float:
+        """Seconds to wait until a `sync` is worth its price."""
+        ...
+
+    def last(self) -> tuple[Record | None, Iterator[Record]]: ...
+    def finished(self) -> Iterator[list[Json]]: ...
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
+
+
 class Lane:
-    """A lane in the hands of its owner: `claim`, read what is there, `turn` to the first page, then write."""
+    """A lane on disk in its owner's hands: `claim`, read what is there, `turn` to the first page, write."""
 
     def __init__(
         self, folder: Path, run: str, epoch: Epoch, durability: Durability = "group", disk: Disk = DISK
@@ -106,7 +148,7 @@ class Lane:
             newest = _newest(claims)
             epoch = (command, newest[1] + 1 if newest[0] == command else 1)
             if newest > epoch:
-                raise _overtaken(folder, newest, epoch)
+                raise overtaken(folder, newest, epoch)
             try:
                 disk.close(disk.create(claims / "{:06d}-{:06d}".format(*epoch)))
             except FileExistsError:
@@ -119,8 +161,16 @@ class Lane:
         return self._file >= 0
 
     @property
+    def due(self) -> bool:
+        return True
+
+    @property
+    def rest(self) -> float:
+        return 0.0
+
+    @property
     def full(self) -> bool:
-        return self._size >= (CHUNK_BYTES if self._head < LONG_HEADER else 2 * self._head)
+        return self._size >= room(self._head)
 
     def last(self) -> tuple[Record | None, Iterator[Record]]:
         """The newest header and the records after it: what a resume reads."""
@@ -195,7 +245,7 @@ class Lane:
             self._make_durable()
             newest = _newest(self.folder / "claims")
         if newest > self.epoch:
-            raise _overtaken(self.folder, newest, self.epoch)
+            raise overtaken(self.folder, newest, self.epoch)
 
     def _make_durable(self) -> None:
         if self._durable < self._size:
@@ -221,7 +271,7 @@ class Lane:
 
 
 @contextmanager
-def storage(where: Path) -> Iterator[None]:
+def storage(where: Place) -> Iterator[None]:
     """What the file system refuses is a StorageError: the run stops, and goes on when there is room again."""
     try:
         yield
@@ -229,7 +279,7 @@ def storage(where: Path) -> Iterator[None]:
         raise refused(where, error) from None
 
 
-def refused(where: Path, error: OSError) -> StorageError:
+def refused(where: Place, error: OSError) -> StorageError:
     return StorageError(
         f"{where} cannot be written: {error.strerror or error}; nothing is lost, see to it and run the "
         "same command again"
@@ -245,7 +295,7 @@ def _sealed(folder: Path, mine: Epoch, disk: Disk) -> tuple[list[tuple[Path, int
     while True:
         counted, cut = history.parts(folder), 0
         if counted and (newest := tuple(counted[-1][2]["epoch"])) > mine:
-            raise _overtaken(folder, newest, mine)
+            raise overtaken(folder, newest, mine)
         if counted and not chunks.is_sealed(counted[-1][0]):
             with suppress(FileNotFoundError):
                 cut = counted[-1][0].stat().st_size - counted[-1][1]
@@ -262,7 +312,7 @@ def _newest(claims: Path) -> Epoch:
     return max(((int(claim[1]), int(claim[2])) for claim in found if claim), default=(0, 0))
 
 
-def _overtaken(folder: Path, newest: Epoch, mine: Epoch) -> FencedError:
+def overtaken(folder: Place, newest: Epoch, mine: Epoch) -> FencedError:
     return FencedError(
         f"lane {folder.name}: epoch {newest[0]}-{newest[1]} has taken over from epoch {mine[0]}-{mine[1]}; "
         "this process stops, the newer one goes on"

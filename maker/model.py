@@ -38,6 +38,10 @@ class Model(Protocol):
     temperatures: tuple[float | None, float | None]
     """For draw 0 of a step, and for its later draws; None leaves it to the endpoint."""
 
+    # A model that computes where it is made may have a member more, `resources: Mapping[str, float]`: what an
+    # actor that holds it takes of its node, in Ray's words (`num_cpus`, `num_gpus`, `memory` in bytes, or a
+    # name of the cluster's own). Fractions share: with {"num_gpus": 0.25} four actors go on a GPU.
+
     def draw(self, request: Request) -> AsyncIterator[Sample]:
         """Fill every seat of the request, in any order.
 

@@ -5,12 +5,14 @@ It says how, not what (that is the manifest). Invariant: what it holds has been 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from typing import Literal, TypedDict
 
 from maker.errors import UsageError
-from maker.journal import Durability
+from maker.journal import SEAL, Durability, Seal
 from maker.nouns import Json
 from maker.options import duration
 
@@ -25,8 +27,11 @@ class Operational(TypedDict, total=False):
     address: str | None
     base_url: str | None
     give_up_after: str | None
+    lost_after: str
     durability: Durability
     window: int
+    seal_seconds: float
+    seal_records: int
     max_calls: int | None
     max_tokens: int | None
     max_cost: float | None
@@ -47,11 +52,17 @@ class Operation:
     """For models that take one: an OpenAI-compatible endpoint."""
     give_up_after: str | None = None
     """For models that take one: how long one that cannot be reached is tried, seconds or `10m`."""
+    lost_after: str = "1m"
+    """How long an actor may not answer before it is taken for lost and its lane given to another."""
     durability: Durability = "group"
     """`group` syncs the journal once a second, `step` also with every decision."""
     window: int = 1
     """Steps of a chain that are voted on at a time: behind the first, each from the answer that leads so far
     at the one before. 1 waits for every decision."""
+    seal_seconds: float = SEAL.seconds
+    """In an object store: how long records wait at most until they are written there."""
+    seal_records: int = SEAL.records
+    """In an object store: how many wait at most."""
     max_calls: int | None = None
     """Samples that the whole run may draw, all its commands together."""
     max_tokens: int | None = None
@@ -69,8 +80,15 @@ class Operation:
             )
         if self.window < 1:
             raise UsageError(f"window={self.window}, expected 1 or more steps")
+        if not 0 < self.seal_seconds < math.inf or self.seal_records < 1:
+            raise UsageError(
+                f"seal_seconds={self.seal_seconds}, seal_records={self.seal_records}; "
+                "expected more than 0 seconds and 1 record or more"
+            )
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
+        if not 0 < self.seconds_to_lose < inf:
+            raise UsageError(f"lost_after={self.lost_after!r}, expected a time such as 90s or 10m")
 
     @classmethod
     def of(cls, given: Operational) -> Operation:
@@ -80,8 +98,16 @@ class Operation:
         return cls(**given)
 
     @property
+    def seal(self) -> Seal:
+        return Seal(self.seal_seconds, self.seal_records)
+
+    @property
     def prices(self) -> list[str]:
         return [self.price] if isinstance(self.price, str) else list(self.price or [])
+
+    @property
+    def seconds_to_lose(self) -> float:
+        return duration("lost_after", self.lost_after)
 
     @property
     def model_options(self) -> dict[str, str]:

@@ -6,13 +6,13 @@ open one its samples. Invariant: the chains that come out are those that wrote t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from maker import records
 from maker.amendment import Amendment
 from maker.chain import Chain, Finish, Park, Wish
-from maker.journal import Lane
+from maker.journal import OwnedLane, Page
 from maker.ledger import Ledger
 from maker.nouns import Json, Parked, Segment, Step
 from maker.panel import Panel
@@ -48,7 +48,7 @@ class Recovery:
         """After the header, in order."""
         self._open: dict[str, _Open] = {}
 
-    def read(self, lane: Lane) -> None:
+    def read(self, lane: OwnedLane) -> None:
         """Take in the newest chunk of a lane: its header, and the records after it."""
         self.take(*lane.last())
 
@@ -97,6 +97,10 @@ class Recovery:
         """The unfinished segments, for a header; before `resume`."""
         return [segment.snapshot() for segment in self._open.values()]
 
+    def page(self) -> Page:
+        """The next page of the lane, before `resume`."""
+        return self.ledger.page(self.going())
+
     def parked(self, segment: str) -> tuple[Step, Record] | None:
         """A segment's head and why it waits, if it does."""
         found = self._open.get(segment)
@@ -117,14 +121,22 @@ class Recovery:
         self._open[amendment.segment].amendment = amendment
         self._open[amendment.segment].park = None
 
-    def resume(
-        self, amended: Callable[[Amendment], Panel] = _not_amended
-    ) -> tuple[list[tuple[Resumed, Parked]], list[Resumed]]:
-        """The segments that are still parked for the reason written, and the rest with what they wish.
+    def unfinished(self) -> Iterator[tuple[Chain, list[Record], Record | None, Amendment | None]]:
+        """(chain, samples of its head, the park at which that waits, its amendment) of each, unresumed."""
+        for each in self._open.values():
+            yield each.chain, each.samples, each.park, each.amendment
 
-        `amended` gives an amendment's panel.
+    def resume(
+        self,
+        amended: Callable[[Amendment], Panel] = _not_amended,
+        segments: Iterable[str] | None = None,
+    ) -> tuple[list[tuple[Resumed, Parked]], list[Resumed]]:
+        """Of these segments, or all: those still parked for the reason written, the rest with what they wish.
+
+        `amended` gives an amendment's panel. Only here texts are parsed and plug-ins asked for prompts.
         """
-        all_of_them = [_resumed(segment, amended) for segment in self._open.values()]
+        asked = self._open if segments is None else segments
+        all_of_them = [_resumed(self._open[name], amended) for name in asked]
         still = [(each, parked) for each in all_of_them if (parked := each.parked)]
         return still, [each for each in all_of_them if not each.parked]
 

@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
-from maker import asked, assembly, compatibility, finals, live, plugins, replay, steps, whatif
+from maker import asked, assembly, compatibility, finals, live, place, plugins, replay, steps, whatif
 from maker.amendment import Amendment
 from maker.chapters import EVERY_STEP, Selection
 from maker.errors import UsageError
@@ -19,6 +18,7 @@ from maker.live import Asked
 from maker.manifest import Manifest
 from maker.nouns import Json, Prompt
 from maker.panel import Panel
+from maker.place import Place
 from maker.replay import Replayed
 from maker.retrace import retrace
 from maker.run_directory import RunDirectory
@@ -36,14 +36,14 @@ class Instead:
 
 
 def decided_again(
-    run_dir: str | Path, selection: Selection = EVERY_STEP, changed: bool = False
+    run_dir: str | Place, selection: Selection = EVERY_STEP, changed: bool = False
 ) -> Iterator[Replayed]:
     """Decide recorded steps again from their samples, without a model, and compare to the byte.
 
     changed: also by plug-ins whose files are not what they were; otherwise IncompatibleResumeError is raised
     and nothing is imported.
     """
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(place.at(run_dir))
     stored = run.manifest()
     now = compatibility.on_disk(stored, compatibility.OFFLINE)
     if not changed:
@@ -60,7 +60,7 @@ def decided_again(
 
 
 def what_if(
-    run_dir: str | Path,
+    run_dir: str | Place,
     voter: str | None = None,
     red_flags: str | None = None,
     selection: Selection = EVERY_STEP,
@@ -69,7 +69,7 @@ def what_if(
 
     With red_flags given the task's plug-in is imported: see `whatif.py`.
     """
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(place.at(run_dir))
     manifest = run.manifest()
     other = assembly.voter(manifest.voter if voter is None else asked.source(plugins.VOTERS, voter))
     if red_flags is None:
@@ -79,7 +79,7 @@ def what_if(
 
 
 def ask_again(
-    run_dir: str | Path,
+    run_dir: str | Place,
     selection: Selection,
     limit: int,
     instead: Instead,
@@ -87,7 +87,7 @@ def ask_again(
     options: Mapping[str, str] | None = None,
 ) -> None:
     """Ask a panel of today at recorded steps; `options` are operational, such as `base_url`."""
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(place.at(run_dir))
     manifest = _panel_of(run.manifest(), instead)
     subject = assembly.task(manifest)
     models = assembly.models(manifest, subject, options or {})
@@ -119,9 +119,9 @@ def _panel_of(was: Manifest, instead: Instead) -> Manifest:
     )
 
 
-def prompt_at(run_dir: str | Path, segment: str, index: int) -> Prompt | None:
+def prompt_at(run_dir: str | Place, segment: str, index: int) -> Prompt | None:
     """The prompt of a step, rendered again; None where the segment ended or the run has not come to."""
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(place.at(run_dir))
     subject = assembly.task(run.manifest())
     step = next(retrace(run, subject, Selection(segment, index, index + 1)), None)
     return subject.prompt(step.step) if step else None
@@ -139,12 +139,12 @@ class Judgement:
     """`SEGMENT:INDEX` of the step at which the judge stopped reading; None if it read them all."""
 
 
-def judge(run_dir: str | Path) -> Judgement:
+def judge(run_dir: str | Place) -> Judgement:
     """Stitch a finished run again and have its task verify every recorded step.
 
     Raises UsageError when a segment has not finished, JoinError when they do not fit together.
     """
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(place.at(run_dir))
     subject, ended = assembly.task(run.manifest()), finals.of(run)
     if missing := next((each.id for each in subject.segments() if each.id not in ended), None):
         raise UsageError(f"{run.path}: segment {missing} has not finished: only a finished run can be judged")

@@ -1,6 +1,7 @@
-"""A run on disk: one directory with a manifest, the lanes and, when it has ended, a result.
+"""A run where it is kept, a directory or a prefix of an object store: a manifest, the lanes and, when it has
+ended, a result.
 
-Small files are written whole (to a temporary name, synced, renamed). Reading a run never imports its
+Small files are written whole (on disk to a temporary name, synced, renamed). Reading a run never imports its
 plug-ins.
 """
 
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-from collections.abc import Iterator
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,11 +24,16 @@ from maker.disk import DISK, Disk
 from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError
 from maker.manifest import Manifest
 from maker.nouns import Json
+from maker.objects import ObjectPath
+from maker.place import Place, entries
 from maker.records import FORMAT, Record
 
 _FAULTS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 """Of the storage; any other refusal is of the place that was named."""
 
+
+LOOK_SECONDS = 1.0
+"""Between two looks at who owns a run, where a look is a request."""
 
 _RESULT = (("status", str), ("steps", int), ("samples", int))
 """What every result has."""
@@ -35,7 +44,7 @@ class _TakenError(UsageError):
 
 
 class RunDirectory:
-    def __init__(self, path: Path, disk: Disk = DISK) -> None:
+    def __init__(self, path: Place, disk: Disk = DISK) -> None:
         self.path = path
         self._disk = disk
 
@@ -47,7 +56,7 @@ class RunDirectory:
         try:
             return self.create(manifest)
         except _TakenError:
-            if not (self.path / "manifest.json").exists():
+            if not (self.path / "manifest.json").is_file():
                 raise
         stored = self.manifest()
         compatibility.check(self.path, stored, manifest)
@@ -55,7 +64,7 @@ class RunDirectory:
 
     def check(self, manifest: Manifest) -> None:
         """Raises as `begin` would, but for the first prompt, which it takes the task to know."""
-        if (self.path / "manifest.json").exists():
+        if (self.path / "manifest.json").is_file():
             stored = self.manifest()
             asked = manifest.model_copy(update={"prompt": stored.prompt})
             compatibility.check(self.path, stored, asked)
@@ -66,11 +75,9 @@ class RunDirectory:
         Raises UsageError when there is something in it or it cannot be made, StorageError when the file
         system fails.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path} is no directory: give another --run-dir")
         try:
-            self._disk.make_folder(self.path)
-            if not all(entry.name.startswith(".manifest.json.") for entry in self.path.iterdir()):
+            self._make_folder(self.path)
+            if not all(entry.name.startswith(".manifest.json.") for entry in entries(self.path)):
                 raise _TakenError(f"{self.path} is not empty: give another --run-dir")
             self._put("manifest.json", manifest.model_dump(mode="json"), exclusively=True)
         except FileExistsError:
@@ -80,6 +87,13 @@ class RunDirectory:
                 raise journal.refused(self.path, error) from None
             raise UsageError(f"{self.path}: {error.strerror}; give another --run-dir") from None
         return manifest
+
+    def _make_folder(self, folder: Place) -> None:
+        """In an object store there are none."""
+        if isinstance(folder, Path):
+            if folder.exists() and not folder.is_dir():
+                raise UsageError(f"{folder} is no directory: give another --run-dir")
+            self._disk.make_folder(folder)
 
     def manifest(self) -> Manifest:
         path = self.path / "manifest.json"
@@ -107,43 +121,65 @@ class RunDirectory:
         Of two commands on one run the one with the greater number owns it.
         """
         with journal.storage(self.path):
-            self._disk.make_folder(self.path / "claims")
+            self._make_folder(self.path / "claims")
             while True:
                 command = self._newest_claim() + 1
                 with suppress(FileExistsError):
-                    self._put(f"claims/{command:06d}.json", settings, exclusively=True)
+                    self._put(self._claim(command), self._signed(settings), exclusively=True)
                     return command
+
+    def _signed(self, settings: dict[str, Json]) -> dict[str, Json]:
+        """Unlike any other claim, so that its writer knows it again in an object store."""
+        local = isinstance(self.path, Path)
+        return settings if local else {**settings, "claim": secrets.token_hex(8)}
 
     def check_owner(self, command: int) -> None:
         """Raises FencedError if a newer command has claimed the run."""
-        if (newest := self._newest_claim()) > command:
+        if (self.path / self._claim(command + 1)).is_file():
             raise FencedError(
-                f"{self.path}: command {newest} has taken the run over from command {command}; "
+                f"{self.path}: command {self._newest_claim()} has taken the run over from command {command}; "
                 "this process stops, the newer one goes on"
             )
 
+    def watch(self, command: int) -> Callable[[], None]:
+        """`check_owner` for whoever asks often; in an object store it looks once a second."""
+        look = partial(self.check_owner, command)
+        return look if isinstance(self.path, Path) else _Seldom(look)
+
     def commands(self) -> list[dict[str, Json]]:
         """The settings of every command that has owned the run, in order."""
-        return [self._read(self.path / "claims" / f"{number:06d}.json") for number in self._claims()]
+        return [self._read(self.path / self._claim(number)) for number in self._claims()]
+
+    def newest_command(self) -> dict[str, Json] | None:
+        """The settings of the one that owns the run."""
+        newest = self._newest_claim()
+        return self._read(self.path / self._claim(newest)) if newest else None
+
+    @staticmethod
+    def _claim(command: int) -> str:
+        return f"claims/{command:06d}.json"
 
     def _newest_claim(self) -> int:
         return max(self._claims(), default=0)
 
     def _claims(self) -> list[int]:
-        folder = self.path / "claims"
-        names = os.listdir(folder) if folder.is_dir() else []
+        names = [entry.name for entry in entries(self.path / "claims")]
         return sorted(int(name[:-5]) for name in names if name[:-5].isdigit() and name.endswith(".json"))
 
-    def lane(self, lane: str) -> Path:
+    def lane(self, lane: str) -> Place:
         return self.path / "lanes" / lane
 
     def lanes(self) -> list[str]:
-        folder = self.path / "lanes"
-        return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        return sorted(entry.name for entry in entries(self.path / "lanes"))
 
     def size(self) -> int:
         """Bytes of all chunks."""
-        return sum(self._bytes(chunk) for lane in self.lanes() for chunk in chunks.of(self.lane(lane)))
+        return sum(self._size(self.lane(lane)) for lane in self.lanes())
+
+    def _size(self, lane: Place) -> int:
+        if isinstance(lane, ObjectPath):
+            return sum(history.bytes_of(lane))
+        return sum(map(self._bytes, chunks.of(lane)))
 
     def sealed(self) -> tuple[int, int]:
         """(bytes of all chunks but each lane's newest, samples in them)"""
@@ -155,9 +191,9 @@ class RunDirectory:
                 samples += header["totals"]["samples"]
         return found, samples
 
-    def _bytes(self, chunk: Path) -> int:
+    def _bytes(self, chunk: Place) -> int:
         with suppress(FileNotFoundError):  # sealed since it was listed
-            return chunk.stat().st_size
+            return int(chunk.stat().st_size)
         return 0
 
     def records(self, kinds: tuple[str, ...]) -> Iterator[Record]:
@@ -178,11 +214,27 @@ class RunDirectory:
             self._put("result.json", result)
 
     def _put(self, name: str, value: Json, exclusively: bool = False) -> None:
-        self._disk.put(self.path / name, f"{json.dumps(value, indent=1)}\n".encode("ascii"), exclusively)
+        data, path = f"{json.dumps(value, indent=1)}\n".encode("ascii"), self.path / name
+        if isinstance(path, Path):
+            self._disk.put(path, data, exclusively)
+        elif isinstance(path, ObjectPath):
+            path.put(data, exclusively)
 
-    def _read(self, path: Path) -> dict[str, Json]:
+    def _read(self, path: Place) -> dict[str, Json]:
         try:
             value: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
             return value
         except ValueError as error:
             raise JournalDamagedError(f"{path} is no JSON ({error}): put the file back as it was") from None
+
+
+class _Seldom:
+    """Does something when it was last done a while ago."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look, self._last = look, -math.inf
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._last >= LOOK_SECONDS:
+            self._look()
+            self._last = time.monotonic()

@@ -1,7 +1,9 @@
 """Which worker owns which lane and which segments go there: a pure machine, events in, wishes out.
 
 A worker that is launched first reads its lane back and reports what is there. No new segment is placed
-before every lane that exists has been read, so none is run twice. Invariant: at most `workers` lanes run.
+before every lane that existed at the start has been read, so none is run twice. Segments are spread over as
+many lanes as may run before any lane gets a second one; a worker that starts has its share kept for it,
+unless it takes too long. Invariant: at most `workers` lanes run.
 """
 
 from __future__ import annotations
@@ -47,7 +49,15 @@ class Schedule:
         self.workers, self.breadth = workers, breadth
         self.waiting: deque[Segment] = deque()
         self._unread = deque(lanes)
-        self._reading: set[str] = set()
+        """Lanes for the next workers."""
+        self._unknown = set(self._unread)
+        """Lanes of which nobody has said yet what is in them."""
+        self._starting: dict[str, int] = {}
+        """Lanes whose worker has not read them yet, with the number of segments that were open there."""
+        self._late: set[str] = set()
+        """Those of them that nobody waits for."""
+        self._lost: dict[str, int] = {}
+        """Lanes without a worker since theirs was lost, with that number."""
         self._leaving: set[str] = set()
         self._open: dict[str, set[str]] = {}
         """Running lanes that have been read, with their open segments."""
@@ -61,7 +71,7 @@ class Schedule:
     @property
     def reading(self) -> bool:
         """Lanes are left whose segments are not known."""
-        return bool(self._unread or self._reading)
+        return bool(self._unknown)
 
     @property
     def room(self) -> int:
@@ -71,7 +81,7 @@ class Schedule:
     @property
     def idle(self) -> bool:
         """Nothing runs and nothing waits."""
-        return not (self.reading or self._open or self._leaving or self.waiting)
+        return not (self._unread or self._starting or self._open or self._leaving or self.waiting)
 
     # -- events in ---------------------------------------------------------------------------------
 
@@ -90,8 +100,10 @@ class Schedule:
         for segment in (*going, *ended):
             assigned.pop(segment, None)
             joining.discard(segment)
-        if lane in self._reading:
-            self._reading.discard(lane)
+        if lane in self._starting:
+            del self._starting[lane]
+            self._late.discard(lane)
+            self._unknown.discard(lane)
             self.waiting.extendleft(assigned.values())
             assigned.clear()
         self._open[lane] = going | assigned.keys() | joining
@@ -109,15 +121,20 @@ class Schedule:
             self._joining[lane].add(segment)
             self._open[lane].add(segment)
             return True
-        if lane not in self._reading and lane not in self._unread:
+        if lane not in self._starting and lane not in self._unread:
             self._unread.append(lane)
         return False
+
+    def late(self, lane: str) -> None:
+        """A worker takes long to start, perhaps because there is no room: the others do not wait for it."""
+        if lane in self._starting:
+            self._late.add(lane)
 
     def lost(self, lane: str) -> None:
         """A worker died: its lane must be read again, before any other, for it may hold allowance."""
         self.left(lane)
-        self._open.pop(lane, None)
-        self._reading.discard(lane)
+        self._lost[lane] = self._starting.pop(lane, 0) or len(self._open.pop(lane, ()))
+        self._late.discard(lane)
         self._unread.appendleft(lane)
 
     def left(self, lane: str) -> None:
@@ -130,7 +147,6 @@ class Schedule:
         wishes: list[Wish] = [Launch(lane) for lane in iter(self._next_unread, None)]
         if not self.reading:
             wishes += [Launch(lane) for lane in iter(self._next_free, None)]
-        if not self.reading:
             wishes += self._assignments()
         return wishes + [Retire(lane) for lane in self._spent()]
 
@@ -138,7 +154,7 @@ class Schedule:
         if not self._unread or self._running() >= self.workers or self._unread[0] in self._leaving:
             return None
         lane = self._unread.popleft()
-        self._reading.add(lane)
+        self._starting[lane] = self._lost.pop(lane, 0)
         return lane
 
     def _next_free(self) -> str | None:
@@ -146,29 +162,38 @@ class Schedule:
         useful = min(self.workers, self._open_segments() + len(self.waiting))
         if not self.waiting or self._running() >= useful:
             return None
-        busy = self._open.keys() | self._reading | self._leaving
+        busy = self._open.keys() | self._starting.keys() | self._leaving | set(self._unread)
         lane = next(name for name in map("{:04d}".format, count()) if name not in busy)
-        self._reading.add(lane)
+        self._starting[lane] = 0
         return lane
 
     def _assignments(self) -> list[Wish]:
-        """Deal the waiting segments out, always to the lane with the fewest open ones."""
+        """Deal the waiting segments out, each to the lane with the fewest; what a starting one gets waits."""
+        counts = {name: count for name, count in self._starting.items() if name not in self._late}
+        counts |= {name: len(segments) for name, segments in self._open.items()}
         dealt: dict[str, list[Segment]] = {}
-        while self.waiting and self._open:
-            lane = min(self._open, key=lambda name: (len(self._open[name]), name))
-            if len(self._open[lane]) >= self.breadth:
+        kept: list[Segment] = []
+        while self.waiting and counts:
+            lane = min(counts, key=lambda name: (counts[name], name in self._starting, name))
+            if counts[lane] >= self.breadth:
                 break
-            segment = self.waiting.popleft()
-            self._open[lane].add(segment.id)
-            self._assigned[lane][segment.id] = segment
-            dealt.setdefault(lane, []).append(segment)
-        return [Assign(lane, tuple(segments)) for lane, segments in dealt.items()]
+            counts[lane] += 1
+            (kept if lane in self._starting else dealt.setdefault(lane, [])).append(self.waiting.popleft())
+        self.waiting.extendleft(reversed(kept))
+        return [self._assign(lane, segments) for lane, segments in dealt.items()]
+
+    def _assign(self, lane: str, segments: list[Segment]) -> Assign:
+        given = {segment.id: segment for segment in segments}
+        self._open[lane].update(given)
+        self._assigned[lane].update(given)
+        return Assign(lane, tuple(segments))
 
     def _spent(self) -> list[str]:
         """Lanes with nothing open, when nothing waits for them or another lane waits for their place."""
-        if self.waiting and not self._unread:
+        short = bool(self._unread or self._late)
+        if self.waiting and not short:
             return []
-        busy = not self._unread and (bool(self._reading) or any(self._open.values()))
+        busy = not short and (bool(self._starting) or any(self._open.values()))
         kept = self._held if busy else ()
         spent = [lane for lane, segments in self._open.items() if not segments and lane not in kept]
         for lane in spent:
@@ -177,7 +202,7 @@ class Schedule:
         return spent
 
     def _running(self) -> int:
-        return len(self._open) + len(self._reading) + len(self._leaving)
+        return len(self._open) + len(self._starting) + len(self._leaving)
 
     def _open_segments(self) -> int:
-        return sum(map(len, self._open.values()))
+        return sum(map(len, self._open.values())) + sum(self._starting.values())

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from maker import canonical, chapters, chunks, family, history, records
 from maker.chapters import Chapter
 from maker.errors import JournalDamagedError, inert
 from maker.ledger import Ledger
 from maker.nouns import Decision
+from maker.place import Place
 from maker.records import Record, SampleRecord
 from maker.run_directory import RunDirectory
 
@@ -70,7 +70,7 @@ class _Family:
             family.child(fork, number): canonical.digest(state) for number, state in enumerate(finals)
         }
 
-    def check(self, run: Path) -> None:
+    def check(self, run: Place) -> None:
         for name in filter(family.is_child, self.opened):
             fork, number = family.birth(name)
             if not (number.isdecimal() and int(number) < self.forks.get(fork, 0)):
@@ -87,7 +87,7 @@ class _Wrong(Exception):
 
 
 @contextmanager
-def _placed(chunk: Path, at: int) -> Iterator[None]:
+def _placed(chunk: Place, at: int) -> Iterator[None]:
     """What is wrong with a record, with the place of its line."""
     try:
         yield

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from maker import heads, history, prices
 from maker.errors import JournalDamagedError
+from maker.history import Newest
 from maker.nouns import Json
 from maker.prices import Prices
-from maker.records import Record
 from maker.run_directory import RunDirectory
 from maker.totals import Totals
 
@@ -33,7 +33,8 @@ def summarise(run: RunDirectory) -> Summary:
     """Reads the headers and one chunk of each lane."""
     found = Summary()
     for lane in run.lanes():
-        _add(found, lane, *history.newest(run.lane(lane)))
+        if newest := history.newest(run.lane(lane)):
+            _add(found, lane, newest)
     return found
 
 
@@ -41,16 +42,15 @@ def lane_totals(run: RunDirectory) -> dict[str, Totals]:
     """The totals of each lane, as far as they are written."""
     found: dict[str, Totals] = {}
     for lane in run.lanes():
-        headers, after = history.newest(run.lane(lane))
-        if headers:
-            found[lane] = _totals(headers[-1], after)
+        if newest := history.newest(run.lane(lane)):
+            found[lane] = _totals(newest)
     return found
 
 
 def prices_given(run: RunDirectory) -> Prices:
     """Those of the newest command."""
-    commands = run.commands()
-    return prices.from_json(commands[-1].get("price", {})) if commands else {}
+    newest = run.newest_command()
+    return prices.from_json(newest.get("price", {})) if newest else {}
 
 
 def check_result(run: RunDirectory, found: Summary) -> None:
@@ -75,23 +75,19 @@ def status(run: RunDirectory, found: Summary) -> tuple[str, Json]:
     return result["status"], result.get("reason")
 
 
-def _totals(newest: Record, after: list[Record]) -> Totals:
+def _totals(newest: Newest) -> Totals:
     """Of a lane, from its newest header and the records behind it."""
-    totals = Totals.from_json(newest["totals"])
-    for record in after:
+    totals = Totals.from_json(newest.header["totals"])
+    for record in newest.after:
         totals.fold(record)
     return totals
 
 
-def _add(found: Summary, lane: str, headers: list[Record], after: list[Record]) -> None:
-    if not headers:
-        return
-    newest = headers[-1]
-    found.epochs[lane] = "{}-{}".format(*newest["epoch"])
-    found.finished += sum(len(header["before"].get("finished", [])) for header in headers)
-    found.finished += sum(record.get("event") == "finish" for record in after)
-    found.totals.add(_totals(newest, after))
-    for head in heads.of(newest, after).values():
+def _add(found: Summary, lane: str, newest: Newest) -> None:
+    found.epochs[lane] = "{}-{}".format(*newest.header["epoch"])
+    found.finished += newest.finished + sum(record.get("event") == "finish" for record in newest.after)
+    found.totals.add(_totals(newest))
+    for head in heads.of(newest.header, newest.after).values():
         if head.park:
             found.parked[f"{head.segment}:{head.index}"] = head.park["reason"]
         elif head.children:

@@ -7,11 +7,11 @@ the task has taken the answer and can ask the next step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from maker import canonical, history, records
+from maker import canonical, history, records, takeover
 from maker.errors import PluginError, UsageError
 from maker.heads import heads
-from maker.journal import Lane
 from maker.nouns import Decision, Json, RedFlag
 from maker.panel import Panel
 from maker.recovery import Recovery
@@ -33,19 +33,16 @@ def decide(
 
     Raises UsageError when the step is not parked or the task does not take the answer.
     """
-    lane = parked_in(run, verdict)
-    headers, after = history.newest(run.lane(lane))
-    before = Recovery(task, panel)
-    before.take(headers[-1], after)
+    folder, before = run.lane(parked_in(run, verdict)), Recovery(task, panel)
+    if newest := history.newest(folder):
+        before.take(newest.header, newest.after)
     _decision(before, task, verdict)
-    command = run.claim(settings)
-    owner = Lane.claim(run.lane(lane), run.manifest().run, command, "step")
+    command, name = run.claim(settings), run.manifest().run
+    claimed = partial(takeover.claim, folder, name, command, "step")
+    owner, recovery = takeover.take_over(claimed, partial(Recovery, task, panel))
     try:
         run.check_owner(command)
-        recovery = Recovery(task, panel)
-        recovery.read(owner)
         decision = _decision(recovery, task, verdict)
-        owner.turn(recovery.ledger.page(recovery.going()))
         owner.append(records.from_decision(decision))
         owner.sync()
     finally:

@@ -242,8 +242,9 @@ def test_a_retry_that_was_cut_short_ends_the_same_whatever_chunk_it_is_in(
     monkeypatch.setattr(journal, "CHUNK_BYTES", size)
     assert retry(parked, f"{torn}:Faint", k=3, max_samples=9).status == "blocked"
     lane = RunDirectory(parked).lane(next(n for n in RunDirectory(parked).lanes() if segment_in(parked, n)))
-    headers, _ = history.newest(lane)
-    [head] = [head for head in headers[-1]["going"] if head["segment"] == "b"]
+    newest = history.newest(lane)
+    assert newest is not None
+    [head] = [head for head in newest.header["going"] if head["segment"] == "b"]
     assert (head["amend"] is not None) == (size == 1), "with small chunks only a header tells"
     ended = api.resume(parked, engine="inline")
     assert (ended.status, ended.verified) == ("done", True)

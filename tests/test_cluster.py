@@ -10,6 +10,7 @@ import signal
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from maker.cluster.lane_worker import LaneWorker, Orders
 from maker.errors import FencedError
 from maker.manifest import Manifest
 from maker.run_directory import RunDirectory
+from maker.suspects import GoOn
 from tests.conftest import Ended, Maker
 
 SIM = ("--model", "sim:error=0.01,flags=0.02")
@@ -30,7 +32,13 @@ SIM = ("--model", "sim:error=0.01,flags=0.02")
 def actors() -> list[psutil.Process]:
     """Lane actors on the cluster that this process started, and no others."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "LaneWorker" in " ".join(child.cmdline())]
+    return [child for child in children if "LaneWorker" in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):  # or a zombie
+        return " ".join(process.cmdline())
+    return ""
 
 
 def test_maker_starts_a_ray_of_its_own_with_authentication_on(maker: Maker) -> None:
@@ -136,7 +144,8 @@ def test_an_owner_that_was_overtaken_stops_and_the_newer_one_is_not_disturbed(tm
         await old.exchange(1, [segment], 0.1)
         new = LaneWorker(orders)
         report = await new.start()
-        assert report.going == (segment.id,)
+        assert list(report.going) == [segment.id]
+        await new.exchange(1, [GoOn((segment.id,))], 0.1)
         for _ in range(40):
             overtaken = await old.exchange(next(numbers), [], 0.1)
             if overtaken.error:

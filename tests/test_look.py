@@ -181,10 +181,11 @@ def test_a_resume_of_a_long_run_reads_headers_and_one_chunk(
     monkeypatch.setattr(journal, "CHUNK_BYTES", 50_000)
     api.run("hanoi", params={"disks": 11}, model="sim", engine="inline", run_dir=tmp_path / "r")
     lane = RunDirectory(tmp_path / "r").lane("0000")
-    headers, after = history.newest(lane)
-    assert len(headers) > 20
-    assert len(after) < 300
-    assert headers[-1]["totals"]["steps"] > 1900
+    newest = history.newest(lane)
+    assert newest is not None
+    assert len(history.parts(lane)) > 20
+    assert len(newest.after) < 300
+    assert newest.header["totals"]["steps"] > 1900
 
 
 def test_reading_a_run_imports_no_plugin(maker: Maker) -> None:

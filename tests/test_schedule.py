@@ -61,6 +61,8 @@ class World:
 
     def act(self, chance_of_loss: float) -> None:
         lane = self.random.choice(sorted(self.alive))
+        if self.random.random() < 0.1:
+            self.schedule.late(lane)
         if lane in self.leaving:
             self.leaving.discard(lane)
             del self.alive[lane]
@@ -144,10 +146,54 @@ def test_segments_are_dealt_evenly() -> None:
     schedule.offer(Segment(str(number), None) for number in range(6))
     assert schedule.wishes() == [Launch("0000"), Launch("0001")]
     schedule.reported("0000", [], [])
-    assert schedule.wishes() == []
+    assert assigned(schedule) == {"0000": ["0", "2", "4"]}
     schedule.reported("0001", [], [])
-    dealt = {wish.lane: len(wish.segments) for wish in schedule.wishes() if isinstance(wish, Assign)}
-    assert dealt == {"0000": 3, "0001": 3}
+    assert assigned(schedule) == {"0001": ["1", "3", "5"]}
+
+
+def assigned(schedule: Schedule) -> dict[str, list[str]]:
+    wishes = [wish for wish in schedule.wishes() if isinstance(wish, Assign)]
+    return {wish.lane: [segment.id for segment in wish.segments] for wish in wishes}
+
+
+def test_segments_do_not_wait_for_a_worker_that_there_is_no_room_for() -> None:
+    schedule = Schedule([], workers=3, breadth=8)
+    schedule.offer(Segment(str(number), None) for number in range(6))
+    assert schedule.wishes() == [Launch("0000"), Launch("0001"), Launch("0002")]
+    schedule.reported("0000", [], [])
+    assert assigned(schedule) == {"0000": ["0", "3"]}
+    schedule.late("0001")
+    assert assigned(schedule) == {"0000": ["4"]}
+    schedule.late("0002")
+    assert assigned(schedule) == {"0000": ["1", "2", "5"]}
+
+
+def test_new_segments_do_not_wait_until_a_lost_lane_has_been_read_again() -> None:
+    schedule = Schedule([], workers=2, breadth=2)
+    schedule.offer(Segment(str(number), None) for number in range(4))
+    schedule.wishes()
+    for lane in ("0000", "0001"):
+        schedule.reported(lane, [], [])
+    schedule.wishes()
+    schedule.reported("0000", ["0", "2"], [])
+    schedule.reported("0001", ["1", "3"], [])
+    schedule.lost("0001")
+    assert schedule.wishes() == [Launch("0001")]
+    schedule.reported("0000", ["0"], ["2"])
+    schedule.offer([Segment("4", None)])
+    assert assigned(schedule) == {"0000": ["4"]}
+
+
+def test_a_lane_with_nothing_to_do_makes_room_for_one_that_there_is_no_room_for() -> None:
+    schedule = Schedule([], workers=2, breadth=8)
+    schedule.offer([Segment("0", None), Segment("1", None)])
+    schedule.wishes()
+    schedule.reported("0000", [], [])
+    schedule.late("0001")
+    schedule.wishes()
+    schedule.reported("0000", [], ["0", "1"])
+    schedule.hold({"0000"})
+    assert schedule.wishes() == [Retire("0000")]
 
 
 def test_a_lane_that_runs_is_not_launched_again_though_the_first_one_is_missing() -> None:
@@ -155,4 +201,4 @@ def test_a_lane_that_runs_is_not_launched_again_though_the_first_one_is_missing(
     schedule.offer([Segment("a", None), Segment("b", None)])
     assert schedule.wishes() == [Launch("0001")]
     schedule.reported("0001", [], [])
-    assert schedule.wishes() == [Launch("0000")]
+    assert schedule.wishes()[0] == Launch("0000")

@@ -107,6 +107,9 @@ class OnDisk:
     def hire(self, orders: Orders) -> LaneWorker:
         return LaneWorker(orders, self.disk)
 
+    async def watch(self) -> None:
+        await asyncio.Event().wait()
+
 
 def run(path: Path, disk: Disk, unheard: list[Any] | None = None) -> RunResult:
     """What `maker run --engine inline` does; `unheard` gets the errors that nobody awaited."""

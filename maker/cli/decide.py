@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from maker import answers
+from maker.cli.look import Run
 from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
 from maker.errors import UsageError
@@ -16,7 +16,7 @@ from maker.nouns import Json
 
 
 def decide(
-    run: Annotated[Path, typer.Argument(help="The run's directory.")],
+    run: Run,
     step: Annotated[str, typer.Argument(help="SEGMENT:INDEX, a parked step.")],
     answer: Annotated[str, typer.Option(help="As JSON, in the form that `maker steps --json` shows.")],
     as_json: AsJson = False,

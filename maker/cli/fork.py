@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from maker import place
 from maker.cli.look import Run
 from maker.cli.replay import K, RuleName
 from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
+from maker.place import Place
 
 
 def fork(
     run: Run,
     at: Annotated[str, typer.Option(help="SEGMENT:INDEX: the first step that is decided anew.")],
-    run_dir: Annotated[Path, typer.Option(help="The new run's directory.")],
+    run_dir: Annotated[
+        Place, typer.Option(parser=place.at, metavar="PLACE", help="The new run's directory, or its URI.")
+    ],
     model: Annotated[list[str] | None, typer.Option(help="Other models.")] = None,
     k: K = None,
     voter: RuleName = None,

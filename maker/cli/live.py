@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maker.chapters import Selection
 from maker.cli import shown
 from maker.nouns import Json
+from maker.place import Place
 
 if TYPE_CHECKING:
     from maker.live import Asked
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def ask_again(
-    run: Path, selection: Selection, limit: int, as_json: bool, instead: Instead, options: dict[str, str]
+    run: Place, selection: Selection, limit: int, as_json: bool, instead: Instead, options: dict[str, str]
 ) -> None:
     """Ask a panel of today at recorded steps and show whether it says the same."""
     from maker import review

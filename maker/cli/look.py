@@ -10,27 +10,33 @@ from typing import Annotated
 
 import typer
 
-from maker import prices, soundness, summary
+from maker import place, prices, soundness, summary
 from maker.cli.run import AsJson
 from maker.errors import JournalDamagedError, MakerError, UsageError, inert
 from maker.nouns import Json
+from maker.place import Place, entries
 from maker.run_directory import RunDirectory
 
-Run = Annotated[Path, typer.Argument(help="The run's directory.")]
+Run = Annotated[
+    Place, typer.Argument(parser=place.at, metavar="RUN", help="The run's directory, or its URI (s3://...).")
+]
 
 
 def ls(
-    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    folder: Annotated[
+        Place, typer.Argument(parser=place.at, metavar="FOLDER", help="Where the runs are.")
+    ] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """List the runs in a folder, the oldest first."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: give the one that holds the runs")
-    for path in sorted(folder.glob("*/manifest.json")):
+    runs = [each for each in entries(folder) if (each / "manifest.json").is_file()]
+    for path in sorted(runs, key=str):
         try:
-            shown = _status(RunDirectory(path.parent))
+            shown = _status(RunDirectory(path))
         except MakerError as error:
-            broken = {"run": str(path.parent), "status": "damaged", "reason": str(error)}
+            broken = {"run": str(path), "status": "damaged", "reason": str(error)}
             print(json.dumps(broken) if as_json else f"damaged     {inert(error)}")
             continue
         task, where = inert(shown["task"]), inert(shown["run"])
@@ -94,7 +100,7 @@ def verify(
         _judge(run, as_json)
 
 
-def _judge(run: Path, as_json: bool) -> None:
+def _judge(run: Place, as_json: bool) -> None:
     from maker import review
 
     found = review.judge(run)

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from maker import forecast
+from maker import forecast, place
 from maker.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Shown:
         if self._json:
             line = {"event": "launch", "run": directory, **manifest.model_dump(mode="json", exclude={"run"})}
             print(json.dumps(line), file=self._out, flush=True)
-        self._directory = RunDirectory(Path(directory))
+        self._directory = RunDirectory(place.at(directory))
         for name, value in _asked(manifest, directory):
             self._console.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
 
@@ -82,7 +82,12 @@ class Shown:
                 self._console.print(Text(line), soft_wrap=True)
 
     def _look_at_disk(self, progress: Progress) -> None:
-        """What the journal takes, what it will take, and once a warning if there is less room."""
+        """What the journal takes, what it will take, and once a warning if there is less room.
+
+        In an object store there is no end of room, and every look is a request.
+        """
+        if not isinstance(self._directory.path, Path):
+            return
         self._disk = filesize.decimal(self._directory.size())
         if not progress.expected:
             return

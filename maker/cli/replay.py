@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +18,7 @@ from maker.cli.run import AsJson
 from maker.cli.steps import Range, parse_step, selected
 from maker.errors import UsageError
 from maker.nouns import Json
+from maker.place import Place
 from maker.run_directory import RunDirectory
 from maker.steps import parked as parked_steps
 
@@ -88,7 +88,7 @@ def _selection(step: str | None, between: str | None, live: bool) -> Selection:
 # -- by its own panel -----------------------------------------------------------------------------
 
 
-def _decide_again(run: Path, selection: Selection, changed: bool, limit: int, as_json: bool) -> None:
+def _decide_again(run: Place, selection: Selection, changed: bool, limit: int, as_json: bool) -> None:
     from maker import review
 
     steps, table = 0, shown.Table(as_json, limit, shown.heading("recorded", "decided now"))
@@ -115,7 +115,7 @@ def _decide_again(run: Path, selection: Selection, changed: bool, limit: int, as
     sys.exit(1 if table.rows else 0)
 
 
-def _check_there(run: Path, selection: Selection, found: int) -> None:
+def _check_there(run: Place, selection: Selection, found: int) -> None:
     if selection.segment is not None and not found:
         raise UsageError(f"{run} has no record of step {selection.segment}:{selection.first}")
 
@@ -138,7 +138,7 @@ def _different_row(each: Replayed) -> str:
 
 
 def _what_if(
-    run: Path, rule: str | None, red_flags: str | None, selection: Selection, limit: int, as_json: bool
+    run: Place, rule: str | None, red_flags: str | None, selection: Selection, limit: int, as_json: bool
 ) -> None:
     from maker import review
 

@@ -73,8 +73,12 @@ def run(
     seed: Annotated[int, typer.Option(help="Decides every seat's seed.", envvar="MAKER_SEED")] = 0,
     max_samples: Annotated[int, typer.Option(help="The most draws at a step; then it is parked.")] = 100,
     run_dir: Annotated[
-        Path | None,
-        typer.Option(help="The run's directory; one that holds this run goes on. New below runs/."),
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="The run's directory, or s3://BUCKET/PREFIX, gs:// or az://; one that holds this run goes "
+            "on. New below runs/.",
+        ),
     ] = None,
     *,
     operation: Operational,
@@ -97,7 +101,7 @@ def run(
 
 @operational
 def resume(
-    run: Annotated[Path, typer.Argument(help="The run's directory.")],
+    run: Annotated[str, typer.Argument(help="The run's directory, or its URI (s3://...).")],
     max_samples: Annotated[
         int | None, typer.Option(help="A new cap on the draws at a step; of a retried one, on further draws.")
     ] = None,

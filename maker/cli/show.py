@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from maker.cli.run import AsJson
 from maker.cli.steps import parse_step
 from maker.errors import UsageError, inert
 from maker.nouns import Json
+from maker.place import Place
 from maker.records import Record, event
 from maker.run_directory import RunDirectory
 
@@ -83,7 +83,7 @@ def _fate(tally: Record, what: str) -> dict[tuple[str, int], str]:
     return votes | flags
 
 
-def _rendered(run: Path, name: str, index: int) -> list[Record]:
+def _rendered(run: Place, name: str, index: int) -> list[Record]:
     """The step's prompt as its task makes it now, in the form of a record."""
     from maker import review
 

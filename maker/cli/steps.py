@@ -7,7 +7,6 @@ import math
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from maker import steps as stepping
 from maker.chapters import Selection
 from maker.cli import shown
+from maker.cli.look import Run
 from maker.errors import UsageError, inert
 from maker.nouns import Json
 from maker.records import Record
@@ -28,7 +28,7 @@ SLOWEST = 20
 
 
 def steps(
-    run: Annotated[Path, typer.Argument(help="The run's directory.")],
+    run: Run,
     contested: Annotated[bool, typer.Option("--contested", help="With votes for several answers.")] = False,
     flagged: Annotated[bool, typer.Option("--flagged", help="With red flags.")] = False,
     parked: Annotated[bool, typer.Option("--parked", help="That wait.")] = False,

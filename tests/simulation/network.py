@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from maker.budget import Spend
 from maker.cluster.crew import WorkerLostError
-from maker.cluster.lane_worker import LaneWorker, Orders, Report
-from maker.joins import Join
-from maker.nouns import Segment
+from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
 from tests.simulation.disk import Plan, SimDisk
 from tests.simulation.world import OUTSIDE, Dead, Process, World
 
@@ -32,6 +30,9 @@ class SimCrew:
         self.owner.children.append(process)
         return SimWorker(self, process, orders)
 
+    async def watch(self) -> None:
+        await asyncio.Event().wait()
+
 
 class SimWorker:
     """The coordinator's end of the line to one worker."""
@@ -52,7 +53,7 @@ class SimWorker:
         return await self._call(self._worker.start, again=False)
 
     async def exchange(
-        self, number: int, work: Sequence[Segment | Join], wait: float, limit: Spend | None = None
+        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
     ) -> Report:
         return await self._call(lambda: self._worker.exchange(number, work, wait, limit))
 

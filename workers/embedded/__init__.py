@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from time import perf_counter
+from typing import ClassVar
 
 from maker.errors import UsageError
 from maker.model import Request
@@ -54,6 +55,9 @@ class Embedded:
     enough are to make runs without voting fail (docs/embedded-model.md has the rates). task: given by
     Maker; one that the model does not know is refused before anything is drawn.
     """
+
+    resources: ClassVar[Mapping[str, float]] = {"num_cpus": 1}
+    """Of its actor's node: it computes."""
 
     def __init__(self, temperature: float = 1.0, task: Decomposer | None = None) -> None:
         if not (isinstance(temperature, int | float) and math.isfinite(temperature) and temperature >= 0):
