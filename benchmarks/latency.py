@@ -1,7 +1,7 @@
 """How long a step of a voted chain takes, in mean latencies of a call: `python -m benchmarks.latency`.
 
-A simulated model answers after a lognormal time of 20 ms in the mean, on the wall clock; chains of 1,023 steps
-(ten disks), k = 3, 2 wrong answers in a thousand. An agent that does not vote takes 1.0 by definition.
+A simulated model answers after a lognormal time of 20 ms in the mean, on the wall clock; chains of 1,023
+steps (ten disks), k = 3, 2 wrong answers in a thousand. An agent that does not vote takes 1.0 by definition.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def main() -> None:
     rows = [
         _row(sigma, window, asked.runs, asked.engine) for sigma in asked.sigmas for window in asked.windows
     ]
-    keep(f"latency-{asked.engine}", rows)
+    command = f"python -m benchmarks.latency --engine {asked.engine} --runs {asked.runs}"
+    keep(f"latency-{asked.engine}", rows, command)
 
 
 def _row(sigma: float, window: int, runs: int, engine: Any) -> dict[str, float]:
