@@ -57,6 +57,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.resume
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.demo
 
 wheel: .venv/dev

@@ -19,8 +19,10 @@ from maker import family, prices
 from maker.budget import Budget, Terms
 from maker.cluster.crew import Crew, Worker, WorkerLostError
 from maker.cluster.lane_worker import Orders, Report, Work
+from maker.cluster.pacing import Pacing
 from maker.errors import BudgetSpentError, MakerError, PluginError, inert
 from maker.joins import Join, Joins
+from maker.limits import Figures
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
 from maker.suspects import Suspects
@@ -61,6 +63,10 @@ class Progress:
     """Steps of the whole run, where the task knows (its attribute `steps`)."""
     cost: float | None
     """Of the whole run so far; None where no prices were given."""
+    paused: bool = False
+    """By a person."""
+    requests: Mapping[str, Figures] = field(default_factory=dict)
+    """By a model's name."""
 
 
 @dataclass
@@ -80,6 +86,8 @@ class Coordinator:
     terms: Terms = field(default_factory=Terms)
     before: Mapping[str, Totals] = field(default_factory=dict)
     """What is in each lane that exists, for not every one may come to be read."""
+    pacing: Pacing = field(default_factory=Pacing)
+    """How many requests models may have under way."""
     finals: dict[str, Json] = field(default_factory=dict)
     """Final state of each finished segment."""
     parked: dict[str, Parked] = field(default_factory=dict)
@@ -122,7 +130,8 @@ class Coordinator:
         seconds = time.monotonic() - self._began
         counts = (going, len(self.finals), len(self.parked), self.lost_workers)
         expected = getattr(self.task.decomposer, "steps", None)
-        return Progress(totals, *counts, seconds, expected, prices.money(self.terms.prices, totals))
+        cost, pacing = prices.money(self.terms.prices, totals), self.pacing
+        return Progress(totals, *counts, seconds, expected, cost, pacing.limits.paused, pacing.figures)
 
     async def run(self) -> None:
         """Raises what a worker cannot go on after (BlockedError, FencedError, ...), all being stopped."""
@@ -132,6 +141,8 @@ class Coordinator:
                 self._place()
         except BaseExceptionGroup as group:
             raise _worst(group) from None
+        finally:
+            self.pacing.store()
         own = {family.root(name) for name in (*self.finals, *self.parked)}
         if gone := own - self._yielded:
             raise PluginError(
@@ -201,6 +212,7 @@ class Coordinator:
             last = await worker.stop()
             if last.error:
                 raise last.error
+            self.pacing.limits.forget(lane)
             self._schedule.left(lane)
         except WorkerLostError as error:
             self._lose(lane, error)
@@ -223,7 +235,7 @@ class Coordinator:
         if work or (self._going[lane] and not self._starves(lane)):
             limit = self._budget.grant(lane) if self._budget else None
             wait = PROBE_SECONDS if self._suspects.probing(lane) else REPORT_SECONDS
-            report = await worker.exchange(number, work, wait, limit)
+            report = await worker.exchange(number, work, wait, limit, self.pacing.grant(lane))
             self._suspects.reported(lane, report.going)
             self._take(report)
         else:
@@ -270,6 +282,7 @@ class Coordinator:
         if report.error:
             raise report.error
         self.check_owner()
+        self.pacing.hear()
         self._place()
 
     def _lose(self, lane: str, error: WorkerLostError) -> None:
@@ -300,6 +313,7 @@ class Coordinator:
         self._warn_of_drifts(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
         self._known.update(report.going)
+        self.pacing.note(report.lane, report.traffic)
         if self._budget and report.account:
             self._budget.note(report.lane, report.account)
         for parked in report.parked:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from maker.budget import Spend
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.leases import Leases
 
 
 class WorkerLostError(Exception):
@@ -19,7 +20,12 @@ class Worker(Protocol):
 
     async def start(self) -> Report: ...
     async def exchange(
-        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
+        self,
+        number: int,
+        work: Sequence[Work],
+        wait: float,
+        limit: Spend | None = None,
+        leases: Leases | None = None,
     ) -> Report: ...
     async def stop(self) -> Report: ...
 

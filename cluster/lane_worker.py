@@ -24,6 +24,7 @@ from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
 from maker.joins import Join
 from maker.journal import SEAL, Durability, Seal
+from maker.leases import Leases, Traffic
 from maker.manifest import Manifest
 from maker.model import Model
 from maker.nouns import Parked, Segment
@@ -31,6 +32,7 @@ from maker.records import Record
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
 from maker.suspects import GiveUp, GoOn
+from maker.throttle import Throttles
 from maker.totals import Totals
 
 log = structlog.get_logger("maker")
@@ -63,6 +65,8 @@ class Orders:
     """Steps of a segment that may be voted on at a time."""
     seal: Seal = SEAL
     """Where the journal is kept in an object store."""
+    paused: bool = False
+    """Nothing is to be drawn until an exchange says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Report:
     """Of models that answer as others than before, the newest of each."""
     account: Account | None = None
     """What the lane has spent and may spend; None when nothing is capped."""
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    """Requests to models that take permits, by name."""
 
 
 class LaneWorker:
@@ -133,6 +139,8 @@ class LaneWorker:
         self._recovery = recovery
         directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
+        self._engine.throttles = Throttles(self._news.set)
+        self._engine.gate.closed = orders.paused
         if orders.terms.capped:
             self._engine.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
@@ -143,20 +151,29 @@ class LaneWorker:
             self._drives[drive.chain.step.segment] = drive
 
     async def exchange(
-        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
+        self,
+        number: int,
+        work: Sequence[Work],
+        wait: float,
+        limit: Spend | None = None,
+        leases: Leases | None = None,
     ) -> Report:
-        """Take a new limit, begin new segments, go on with others; report when something has ended or
-        a draw lacks allowance, or after `wait` seconds.
+        """Take a new limit and new leases, begin new segments, go on with others; report when something has
+        ended, a draw lacks allowance or a model refuses, or after `wait` seconds.
 
         `number` grows from 1. One that comes again, as a transport may have it, begins nothing and is told
         what the first one was.
         """
         if self._answer is None or number > self._number:
             self._number = number
-            self._answer = asyncio.create_task(self._exchange(work, wait, limit))
+            self._answer = asyncio.create_task(self._exchange(work, wait, limit, leases))
         return await asyncio.shield(self._answer)
 
-    async def _exchange(self, work: Sequence[Work], wait: float, limit: Spend | None) -> Report:
+    async def _exchange(
+        self, work: Sequence[Work], wait: float, limit: Spend | None, leases: Leases | None
+    ) -> Report:
+        if leases is not None:
+            self._take_leases(leases)
         if self._engine.allowance and limit is not None:
             self._engine.allowance.limit_to(limit)
         if self._error is None:
@@ -167,6 +184,11 @@ class LaneWorker:
         if self._ended and self._lane.rest:
             await asyncio.sleep(self._lane.rest)  # others may end meanwhile
         return self._report()
+
+    def _take_leases(self, leases: Leases) -> None:
+        assert self._engine.throttles is not None
+        self._engine.throttles.take(leases.models)
+        self._engine.gate.turn(leases.paused)
 
     def _do(self, work: Work) -> None:
         match work:
@@ -313,6 +335,7 @@ class LaneWorker:
             self._error,
             tuple(self._engine.drifts.values()),
             self._engine.allowance.account() if self._engine.allowance else None,
+            self._engine.throttles.report() if self._engine.throttles else {},
         )
         self._engine.drifts.clear()
         self._finished.clear()

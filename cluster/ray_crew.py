@@ -30,6 +30,7 @@ from maker.cluster import placement
 from maker.cluster.crew import Worker, WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
 from maker.errors import BlockedError, MakerError
+from maker.leases import Leases
 
 log = structlog.get_logger("maker")
 
@@ -123,9 +124,14 @@ class _RayWorker:
         return await self._soon(self._actor.start.remote())
 
     async def exchange(
-        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
+        self,
+        number: int,
+        work: Sequence[Work],
+        wait: float,
+        limit: Spend | None = None,
+        leases: Leases | None = None,
     ) -> Report:
-        return await self._soon(self._actor.exchange.remote(number, work, wait, limit), wait)
+        return await self._soon(self._actor.exchange.remote(number, work, wait, limit, leases), wait)
 
     async def stop(self) -> Report:
         report = await self._soon(self._actor.stop.remote())

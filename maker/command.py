@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from maker import asked, prices, steps, summary
+from maker import asked, control, prices, steps, summary
 from maker.amendment import Amendment
 from maker.budget import Terms
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew
 from maker.cluster.lane_worker import Orders
+from maker.cluster.pacing import Pacing
 from maker.errors import BlockedError, BudgetSpentError, FencedError, MakerError, StorageError, inert
 from maker.manifest import Manifest
 from maker.nouns import Json
@@ -47,7 +48,8 @@ class Command:
         check_owner = partial(self.directory.check_owner, number)
         watch = self.directory.watch(number)
         amendments = self.retry.amendments(self.directory) if self.retry else {}
-        orders = partial(self._orders, number, amendments)
+        pacing = self._pacing(number)
+        orders = partial(self._orders, number, amendments, pacing)
         before = summary.lane_totals(self.directory)
         coordinator = Coordinator(
             self.task,
@@ -59,6 +61,7 @@ class Command:
             self.on_progress,
             self.terms,
             before,
+            pacing,
         )
         return self._conclude(await self._run(coordinator), check_owner)
 
@@ -67,13 +70,23 @@ class Command:
         chosen = {**self.operation.settings(), "price": prices.to_json(self.terms.prices)}
         return asked.settings(max_samples=self.manifest.max_samples, **chosen)
 
-    def _orders(self, number: int, amendments: Mapping[str, Sequence[Amendment]], lane: str) -> Orders:
+    def _pacing(self, number: int) -> Pacing:
+        known: list[dict[str, Json]] = []
+
+        def settings() -> control.Settings:
+            known.extend(self.directory.controls(len(known)))
+            return control.settled(known, number, self.operation.max_concurrency)
+
+        return Pacing(settings, partial(self.directory.keep_limits, number))
+
+    def _orders(
+        self, number: int, amendments: Mapping[str, Sequence[Amendment]], pacing: Pacing, lane: str
+    ) -> Orders:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        return Orders(
-            self.manifest, *where, *how, retried, self.terms, self.operation.window, self.operation.seal
-        )
+        more = (self.operation.window, self.operation.seal, pacing.limits.paused)
+        return Orders(self.manifest, *where, *how, retried, self.terms, *more)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""

@@ -24,6 +24,8 @@ from maker.journal import Journal, Page
 from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
+from maker.pause import Gate
+from maker.throttle import Throttles
 from maker.voting import Draw
 
 Ended: TypeAlias = Finish | Park | Wait
@@ -43,6 +45,10 @@ class Engine:
     """By a model's name: how it last drifted, not yet reported."""
     allowance: Allowance | None = None
     """What draws may spend; None is as much as they like."""
+    throttles: Throttles | None = None
+    """How many requests models may have under way; None is as many as they like."""
+    gate: Gate = field(default_factory=Gate)
+    """Closed while nothing new may be drawn."""
     unfinished: dict[str, Drive] = field(default_factory=dict)
     """Segments for the next page: those under way, and parked ones."""
 
@@ -232,12 +238,16 @@ class Drive:
         self.engine.allowance.ask(places, wish.prompt, wish.model, launch)
 
     def _launch(self, wish: Draw, model: Model) -> None:
+        if self.engine.gate.closed:
+            self.engine.gate.hold(wish.step.segment, partial(self._launch, wish, model))
+            return
         task = asyncio.create_task(self._collect(wish, model))
         self.draws.add(task)
         task.add_done_callback(self.draws.discard)
 
     async def _collect(self, wish: Draw, model: Model) -> None:
-        request = Request(wish.step, wish.prompt, wish.seats, self._count_fault)
+        throttle = self.engine.throttles.of(wish.model) if self.engine.throttles else None
+        request = Request(wish.step, wish.prompt, wish.seats, self._count_fault, throttle)
         missing = {seat.draw for seat in wish.seats}
         try:
             async for sample in model.draw(request):
@@ -255,7 +265,8 @@ class Drive:
             self.inbox.put_nowait((wish, error))
 
     def _begin_no_more(self) -> None:
-        """What is under way may end; what waits for allowance never begins."""
+        """What is under way may end; what waits for allowance or for a pause to end never begins."""
+        self.engine.gate.withdraw(self.chain.step.segment)
         if self.engine.allowance:
             self.engine.allowance.withdraw(self.chain.step.segment)
 

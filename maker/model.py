@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from maker.nouns import Prompt, Sample, Seat, Step
+from maker.throttle import Permit, Throttle
 
 
 def _ignore(fault: str) -> None:
@@ -29,6 +30,16 @@ class Request:
     """At least one; each is to be filled by exactly one sample."""
     on_fault: Callable[[str], None] = _ignore
     """Called once for each transport fault with a slug, such as `http-429`, `timeout`, `broken-body`."""
+    throttle: Throttle | None = None
+    """The worker's part of the model's limit; None where nothing is limited."""
+
+    def permit(self, again: bool = False) -> Permit:
+        """Leave for one HTTP request, for models that make some: `async with request.permit() as permit`.
+
+        Not around a pause. A fault is told by `permit.fault(slug, retry_after)`, in place of `on_fault`.
+        again: it has been tried before, and goes before others.
+        """
+        return (self.throttle or Throttle(math.inf)).permit(self.on_fault, again)
 
 
 class Model(Protocol):

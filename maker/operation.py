@@ -36,6 +36,7 @@ class Operational(TypedDict, total=False):
     max_tokens: int | None
     max_cost: float | None
     price: str | Sequence[str] | None
+    max_concurrency: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,9 @@ class Operation:
     price: str | Sequence[str] | None = None
     """What a million prompt tokens and a million response tokens cost: `0.15,0.60`, or `NAME=0.15,0.60` for
     each model."""
+    max_concurrency: int | None = None
+    """The most requests to one model at a time, of all workers together (100); how many there are is found
+    by trying."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.engine not in ("ray", "inline"):
@@ -85,6 +89,8 @@ class Operation:
                 f"seal_seconds={self.seal_seconds}, seal_records={self.seal_records}; "
                 "expected more than 0 seconds and 1 record or more"
             )
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise UsageError(f"max_concurrency={self.max_concurrency}, expected 1 or more")
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
         if not 0 < self.seconds_to_lose < inf:

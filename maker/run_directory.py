@@ -159,11 +159,48 @@ class RunDirectory:
     def _claim(command: int) -> str:
         return f"claims/{command:06d}.json"
 
+    def add_control(self, make: Callable[[int], dict[str, Json]]) -> int:
+        """Leave a request for the command that owns the run, made of that one's number; the request's own,
+        from 1."""
+        with journal.storage(self.path):
+            self._make_folder(self.path / "control")
+            while True:
+                number = len(self.controls()) + 1
+                with suppress(FileExistsError):
+                    self._put(self._control(number), make(self._newest_claim()), exclusively=True)
+                    return number
+
+    def controls(self, known: int = 0) -> list[dict[str, Json]]:
+        """Every request so far but the first ones, in order; without a new one it costs one look."""
+        found: list[dict[str, Json]] = []
+        while (path := self.path / self._control(known + len(found) + 1)).is_file():
+            found.append(self._read(path))
+        return found
+
+    @staticmethod
+    def _control(number: int) -> str:
+        return f"control/{number:06d}.json"
+
+    def keep_limits(self, command: int, figures: dict[str, Json]) -> None:
+        """How a command's requests to models go, in the place of what it last kept."""
+        with journal.storage(self.path):
+            self._make_folder(self.path / "limits")
+            self._put(f"limits/{command:06d}.json", figures)
+
+    def limits(self) -> dict[str, Json] | None:
+        """What the newest command kept that made requests."""
+        numbers = self._numbers("limits")
+        return self._read(self.path / "limits" / f"{numbers[-1]:06d}.json") if numbers else None
+
     def _newest_claim(self) -> int:
         return max(self._claims(), default=0)
 
     def _claims(self) -> list[int]:
-        names = [entry.name for entry in entries(self.path / "claims")]
+        return self._numbers("claims")
+
+    def _numbers(self, folder: str) -> list[int]:
+        """Of the numbered files in a folder."""
+        names = [entry.name for entry in entries(self.path / folder)]
         return sorted(int(name[:-5]) for name in names if name[:-5].isdigit() and name.endswith(".json"))
 
     def lane(self, lane: str) -> Place:

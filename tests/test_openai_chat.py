@@ -20,10 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maker.errors import BlockedError, UsageError
+from maker.leases import Lease
 from maker.model import Model, Request
 from maker.nouns import Message, Prompt, Sample, Seat, Step
+from maker.throttle import Throttle
 from maker.workers.openai_chat import OpenAIChat
-from maker.workers.openai_chat.patience import seconds_asked
+from maker.workers.openai_chat.headers import seconds_asked, wait_asked
 from maker.workers.openai_chat.rejection import PromptTooLongError
 from maker.workers.openai_chat.reply import Reply, read, shares
 from tests import faultd
@@ -48,9 +50,14 @@ def seats(*temperatures: float | None) -> tuple[Seat, ...]:
 THREE = seats(0.1, 0.1, 0.1)
 
 
-def wish(who: tuple[Seat, ...] = THREE, prompt: Prompt = HELLO, faults: Any = None) -> Request:
+def wish(
+    who: tuple[Seat, ...] = THREE,
+    prompt: Prompt = HELLO,
+    faults: Any = None,
+    throttle: Throttle | None = None,
+) -> Request:
     heard: Any = faults.append if faults is not None else (lambda slug: None)
-    return Request(Step("s", 0, None), prompt, who, heard)
+    return Request(Step("s", 0, None), prompt, who, heard, throttle)
 
 
 def chat(server: Faultd, **options: Any) -> OpenAIChat:
@@ -330,6 +337,74 @@ def test_http_dates_are_read_with_and_without_a_zone() -> None:
 @given(st.text())
 def test_no_retry_after_header_is_negative_or_crashes(header: str) -> None:
     assert seconds_asked(header, 1e9) >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"}, 1.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1h2m3.5s"}, 3723.5),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20ms"}, 0.02),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "12"}, 12.0),
+        ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "9s"}, 0.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-tokens": "9s"}, 0.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, 0.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "-5s"}, 0.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "nan"}, 0.0),
+        (
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s", "retry-after": "2"},
+            2.0,
+        ),
+        ({}, 0.0),
+    ],
+)
+def test_what_is_used_up_says_when_it_is_there_again(headers: dict[str, str], seconds: float) -> None:
+    assert wait_asked(headers, 0.0) == pytest.approx(seconds)
+
+
+@settings(deadline=None)
+@given(st.text(), st.text())
+def test_no_rate_limit_header_is_negative_or_crashes(remaining: str, reset: str) -> None:
+    headers = {"x-ratelimit-remaining-tokens": remaining, "x-ratelimit-reset-tokens": reset}
+    assert wait_asked(headers, 1e9) >= 0.0
+    assert wait_asked({**headers, "x-ratelimit-remaining-tokens": "0"}, 1e9) >= 0.0
+
+
+def test_an_answer_that_used_up_the_last_request_holds_back_the_next_ones() -> None:
+    last = Act(headers=(("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "700ms")))
+    throttle = Throttle(4)
+    with Faultd(script=[last]) as server:
+        draw(chat(server), *(wish(seats(0.0), throttle=throttle) for _ in range(2)))
+        first, second = server.calls
+        assert 0.65 <= second.started - (first.ended or 0.0) < 1.2
+
+
+def test_one_refusal_with_a_retry_after_holds_back_every_request_of_the_worker() -> None:
+    async def several(server: Faultd) -> None:
+        model, throttle = chat(server), Throttle(1)
+        await asyncio.gather(*(_all(model.draw(wish(seats(0.0), throttle=throttle))) for _ in range(4)))
+        await model.aclose()
+
+    with Faultd(script=[status(429, retry_after="1")]) as server:
+        asyncio.run(several(server))
+        first, *later = server.calls
+        assert len(later) == 4
+        assert min(call.started for call in later) - (first.ended or 0.0) >= 0.95
+
+
+def test_waiting_for_a_permit_costs_no_patience() -> None:
+    async def queued(server: Faultd) -> None:
+        model, throttle = chat(server, give_up_after=0.5), Throttle(0)
+        asking = asyncio.create_task(_all(model.draw(wish(seats(0.0), throttle=throttle))))
+        await asyncio.sleep(1.0)
+        throttle.take(Lease(1))
+        assert len(await asking) == 1
+        await model.aclose()
+
+    with Faultd(script=[status(503)]) as server:
+        asyncio.run(queued(server))
+        assert len(server.calls) == 2
 
 
 def test_an_endpoint_that_stays_down_blocks_the_run_after_its_patience() -> None:
@@ -719,8 +794,8 @@ def test_cancelling_a_draw_leaves_no_request_running(act: Act) -> None:
 
 def test_cancelling_during_a_pause_or_in_the_queue_asks_no_more() -> None:
     async def cancelled(server: Faultd) -> None:
-        model = chat(server, n=False, max_concurrency=1)
-        drawing = asyncio.create_task(_first(model.draw(wish())))
+        model = chat(server, n=False)
+        drawing = asyncio.create_task(_first(model.draw(wish(throttle=Throttle(1)))))
         while not server.calls or server.running:
             await asyncio.sleep(0.01)
         drawing.cancel()
@@ -774,9 +849,9 @@ def test_a_blocked_request_yields_the_samples_that_came_with_it_first() -> None:
 
 def test_requests_at_one_time_are_bounded_and_connections_used_again() -> None:
     async def many(server: Faultd) -> None:
-        model = chat(server, max_concurrency=4, n=False)
+        model, throttle = chat(server, n=False), Throttle(4)
         for _ in range(5):
-            await asyncio.gather(*(_all(model.draw(wish())) for _ in range(8)))
+            await asyncio.gather(*(_all(model.draw(wish(throttle=throttle))) for _ in range(8)))
         await model.aclose()
 
     with Faultd(latency=0.02) as server:
@@ -817,7 +892,7 @@ def test_a_probe_says_why_nobody_answers(act: Act, why: str) -> None:
 def test_options_have_plain_types_and_senseless_values_are_refused() -> None:
     hints = get_type_hints(OpenAIChat.__init__)
     assert hints["temperature"] == float | None and hints["n"] is bool and hints["extra"] is str
-    for option in ("timeout", "give_up_after", "max_concurrency"):
+    for option in ("timeout", "give_up_after"):
         for value in (0, -1, float("nan"), float("inf")):
             senseless: dict[str, Any] = {option: value}
             with pytest.raises(UsageError, match=option):

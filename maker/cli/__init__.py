@@ -10,7 +10,22 @@ import sys
 
 import typer
 
-from maker.cli import check, decide, doctor, export, fork, look, models, new, replay, result, run, show, steps
+from maker.cli import (
+    check,
+    ctl,
+    decide,
+    doctor,
+    export,
+    fork,
+    look,
+    models,
+    new,
+    replay,
+    result,
+    run,
+    show,
+    steps,
+)
 from maker.errors import MakerError, inert
 
 app = typer.Typer(
@@ -28,6 +43,7 @@ app.command("resume")(run.resume)
 app.command("ls")(look.ls)
 app.command("decide")(decide.decide)
 app.command("status")(look.status)
+app.command("ctl")(ctl.ctl)
 app.command("show")(show.show)
 app.command("verify")(look.verify)
 app.command("replay")(replay.replay)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from maker import place, prices, soundness, summary
+from maker import control, place, prices, soundness, summary
 from maker.cli.run import AsJson
 from maker.errors import JournalDamagedError, MakerError, UsageError, inert
 from maker.nouns import Json
@@ -51,18 +51,35 @@ def status(run: Run, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(shown))
         return
-    for name, value in shown.items():
+    for name, value in (shown | _said_of(shown["requests"])).items():
         name = "decided by a person" if name == "by_person" else name
         print(f"{name:>19}  {inert(value, 1000) if isinstance(value, str | int) else json.dumps(value)}")
+
+
+def _said_of(requests: Json) -> dict[str, Json]:
+    """For people: a line a model, and how the limits came about."""
+    if requests is None:
+        return {"requests": "none yet"}
+    models = [
+        f"{inert(name)}: {each['used']:g} of {each['limit']} at a time (at most {each['most']}), "
+        f"{each['refused'] / max(each['answered'] + each['refused'], 1):.2%} refused"
+        for name, each in requests["models"].items()
+    ]
+    changes = [
+        f"{each['at']:.0f} s {each['cause']}" + (f" {each['limit']}" if each["limit"] else "")
+        for each in requests["changes"][-8:]
+    ]
+    return {"requests": "; ".join(models), "limits": ", ".join(changes)}
 
 
 def _status(run: RunDirectory) -> dict[str, Json]:
     manifest, found = run.manifest(), summary.summarise(run)
     state, reason = summary.status(run, found)
+    holds = control.settled(run.controls())
     totals = found.totals.to_json()
     return {
         "run": str(run.path),
-        "status": state,
+        "status": "paused" if state == "unfinished" and holds.paused else state,
         "reason": reason,
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
@@ -74,6 +91,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "segments_waiting": found.waiting,
         "parked": found.parked,
         "epochs": found.epochs,
+        "requests": run.limits(),
     }
 
 

@@ -36,6 +36,7 @@ _OPTIONS = {
         metavar="[MODEL=]IN,OUT",
         help="What a million prompt tokens and a million response tokens cost; repeatable, once a model.",
     ),
+    "max_concurrency": typer.Option(help="The most requests to one model at a time, of all actors together."),
 }
 
 BaseUrl = Annotated[str | None, _OPTIONS["base_url"]]

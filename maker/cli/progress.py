@@ -131,6 +131,7 @@ class Shown:
             shown.append(
                 ("segments", f"{progress.going} going, {progress.finished} done, {progress.parked} parked")
             )
+        shown += _requests(progress)
         if progress.cost is not None:
             shown.append(("cost", f"{progress.cost:,.4f}"))
         if totals.transport_faults:
@@ -140,6 +141,13 @@ class Shown:
         if progress.expected and rate > 0 and now - began > 0.5:
             shown.append(("ETA", _duration((progress.expected - totals.steps) / rate)))
         return shown
+
+
+def _requests(progress: Progress) -> list[tuple[str, str]]:
+    """Under way of those that are allowed, over all models."""
+    each = progress.requests.values()
+    shown = [("requests", f"{sum(m.used for m in each):.0f}/{sum(m.limit for m in each)}")] if each else []
+    return [("paused", "maker ctl RUN --resume"), *shown] if progress.paused else shown
 
 
 def _log_to_stderr(as_json: bool) -> None:

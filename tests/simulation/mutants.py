@@ -285,8 +285,8 @@ def a_lost_workers_open_segments_are_begun_anew(patch: MonkeyPatch) -> None:
 
 
 def an_exchange_that_comes_twice_is_done_twice(patch: MonkeyPatch) -> None:
-    async def exchange(worker: Any, number: int, segments: Any, wait: float, limit: Any = None) -> Any:
-        return await worker._exchange(segments, wait, limit)
+    async def exchange(worker: Any, number: int, segments: Any, wait: float, *told: Any) -> Any:
+        return await worker._exchange(segments, wait, *told)
 
     patch.setattr(lane_worker.LaneWorker, "exchange", exchange)
 

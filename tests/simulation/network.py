@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from maker.budget import Spend
 from maker.cluster.crew import WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.leases import Leases
 from tests.simulation.disk import Plan, SimDisk
 from tests.simulation.world import OUTSIDE, Dead, Process, World
 
@@ -53,9 +54,14 @@ class SimWorker:
         return await self._call(self._worker.start, again=False)
 
     async def exchange(
-        self, number: int, work: Sequence[Work], wait: float, limit: Spend | None = None
+        self,
+        number: int,
+        work: Sequence[Work],
+        wait: float,
+        limit: Spend | None = None,
+        leases: Leases | None = None,
     ) -> Report:
-        return await self._call(lambda: self._worker.exchange(number, work, wait, limit))
+        return await self._call(lambda: self._worker.exchange(number, work, wait, limit, leases))
 
     async def stop(self) -> Report:
         report = await self._call(self._worker.stop, again=False)

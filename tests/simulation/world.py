@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -200,6 +201,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_NoWaiting(self))
+        _Task.numbers = count()
         self.now = 0.0
         self.errors: list[BaseException] = []
         self.set_task_factory(_owned_task)
@@ -249,13 +251,26 @@ class _NoWaiting(selectors.SelectSelector):
         return []
 
 
+class _Task(asyncio.Task[Any]):
+    """Hashed by its number: a TaskGroup cancels its tasks in the order of a set."""
+
+    numbers = count()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.number = next(self.numbers)
+        super().__init__(*args, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 def _owned_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
     context = options.get("context")
     owner = context.get(CURRENT) if context is not None else CURRENT.get(None)
     if owner is not None and not owner.alive:
         work.close()
         raise Dead
-    task = asyncio.Task(work, loop=loop, **options)
+    task = _Task(work, loop=loop, **options)
     if owner is not None:
         owner.adopt(task)
     return task

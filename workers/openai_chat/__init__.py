@@ -19,7 +19,7 @@ from openai import AsyncOpenAI
 
 from maker.errors import BlockedError, UsageError
 from maker.model import Request
-from maker.nouns import Json, Message, Prompt, Sample, Seat
+from maker.nouns import Json, Message, Prompt, Sample, Seat, Step
 from maker.options import Seconds
 from maker.workers.openai_chat import wire
 from maker.workers.openai_chat.endpoint import Endpoint, endpoint, open_client
@@ -41,8 +41,6 @@ class _Line:
 
     loop: asyncio.AbstractEventLoop
     client: AsyncOpenAI
-    gate: asyncio.Semaphore
-    """Held through a request's retries as well, so that a busy endpoint is not asked harder."""
 
 
 @dataclass(eq=False)
@@ -75,9 +73,7 @@ class OpenAIChat:
     timeout: Seconds = 120.0
     """Seconds for one try, from the connection to the last byte."""
     max_retry_after: Seconds = 60.0
-    """Longest Retry-After, in seconds, that is honoured."""
-    max_concurrency: int = 64
-    """Requests at one time."""
+    """Longest time, in seconds, that the endpoint is left alone because it says so."""
     allow_http: bool = False
     """Let prompts and key travel in the clear to another machine."""
     trust_env: bool = False
@@ -94,7 +90,7 @@ class OpenAIChat:
     def __post_init__(self) -> None:
         if not self.model or not self.model.isprintable():
             raise UsageError("openai needs the model's name, such as openai:gpt-4.1-mini")
-        for name in ("give_up_after", "timeout", "max_concurrency"):
+        for name in ("give_up_after", "timeout"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} is {getattr(self, name)}, and must be above 0")
         if not self.max_retry_after >= 0 or not 0 <= (self.temperature or 0) < math.inf:
@@ -137,7 +133,8 @@ class OpenAIChat:
         """Ask for a few tokens and say in a sentence who answered; BlockedError says why not."""
         seat = Seat(0, self.name, self.temperatures[1], 0)
         body = self._body(Prompt((Message("user", "Say OK."),), max_tokens=16), (seat,))
-        reply = await self._ask(body, lambda slug: None, min(self.give_up_after, PROBE_PATIENCE))
+        request = Request(Step("probe", 0, None), Prompt(()), (seat,))
+        reply = await self._ask(body, request, min(self.give_up_after, PROBE_PATIENCE))
         if isinstance(reply, wire.Rejected):
             raise blocked(reply, self._endpoint.host, self.model)
         who = plain(reply.model or "a model it does not name")
@@ -159,7 +156,7 @@ class OpenAIChat:
     async def _fill(self, request: Request, seats: tuple[Seat, ...]) -> tuple[list[Sample], tuple[Seat, ...]]:
         """Samples of one request, and the seats that are still empty."""
         body = self._body(request.prompt, seats)
-        reply = await self._ask(body, request.on_fault, self.give_up_after)
+        reply = await self._ask(body, request, self.give_up_after)
         if isinstance(reply, Reply):
             if len(reply.choices) < len(seats):
                 self._most = min(self._most, len(reply.choices))
@@ -187,40 +184,44 @@ class OpenAIChat:
             body |= held_to(prompt.schema)
         return body
 
-    async def _ask(self, body: dict[str, Json], on_fault: Faults, patience: float) -> Reply | wire.Rejected:
-        """One request, asked again with the cap's other name where the endpoint minds the first."""
-        first = await self._patiently(body, on_fault, patience)
+    async def _ask(self, body: dict[str, Json], request: Request, patience: float) -> Reply | wire.Rejected:
+        """Asked again with the cap's other name where the endpoint minds the first."""
+        first = await self._patiently(body, request, patience)
         old, new = CAPS
         if isinstance(first, Reply) or old not in body or not first.names(*CAPS):
             return first
         again = {k: v for k, v in body.items() if k != old} | {new: body[old]}
-        second = await self._patiently(again, on_fault, patience)
+        second = await self._patiently(again, request, patience)
         if isinstance(second, wire.Rejected) and second.names(*CAPS):
             return first
         self._cap = new
         return second
 
     async def _patiently(
-        self, body: dict[str, Json], on_fault: Faults, patience: float
+        self, body: dict[str, Json], request: Request, patience: float
     ) -> Reply | wire.Rejected:
-        content, faults, line = json.dumps(body).encode("ascii"), 0, self._open()
-        async with line.gate:
-            start = time.monotonic()
+        content, client = json.dumps(body).encode("ascii"), self._open().client
+        start, queued, faults = time.monotonic(), 0.0, 0
 
-            async def once() -> wire.Outcome:
-                nonlocal faults
-                left = start + patience - time.monotonic()
-                found = await wire.post(line.client, content, min(self.timeout, max(left, 0.001)))
+        async def once() -> wire.Outcome:
+            nonlocal faults, queued
+            ready = time.monotonic()
+            async with request.permit(again=faults > 0) as permit:
+                queued += time.monotonic() - ready
+                left = start + queued + patience - time.monotonic()
+                found = await wire.post(client, content, min(self.timeout, max(left, 0.001)))
                 if isinstance(found, wire.Fault):
                     faults += 1
-                    on_fault(found.slug)
-                return found
+                    permit.fault(found.slug, min(found.wait, self.max_retry_after))
+                elif isinstance(found, Reply):
+                    permit.hold_off(min(found.wait, self.max_retry_after))
+            return found
 
-            outcome: wire.Outcome = await retrying(patience, self.max_retry_after)(once)
-            waited = time.monotonic() - start
+        outcome: wire.Outcome = await retrying(patience, self.max_retry_after, lambda: queued)(once)
         if isinstance(outcome, wire.Fault):
+            tried = time.monotonic() - start - queued
             raise BlockedError(
-                f"{self._endpoint.host} gave no answer in {waited:.3g} s: {faults} faults, the "
+                f"{self._endpoint.host} gave no answer in {tried:.3g} s: {faults} faults, the "
                 f"last {outcome.slug} ({outcome.detail}). Nothing is lost: see that it is up and "
                 "run the same command again (model option give_up_after=SECONDS waits longer)"
             )
@@ -230,7 +231,7 @@ class OpenAIChat:
         loop = asyncio.get_running_loop()
         if self._line is None or self._line.loop is not loop:
             client = open_client(self._endpoint, self.timeout, self.trust_env)
-            self._line = _Line(loop, client, asyncio.Semaphore(self.max_concurrency))
+            self._line = _Line(loop, client)
         return self._line
 
 

@@ -40,6 +40,8 @@ class Reply:
     """Completion tokens of all choices; 0 also where the endpoint did not say."""
     latency: float
     """Seconds from the request to the end of the body."""
+    wait: float = 0.0
+    """Seconds that the endpoint wants to be left alone now."""
 
 
 def read(content: bytes, request: str | None, latency: float) -> Reply | str:

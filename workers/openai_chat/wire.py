@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from maker.nouns import Json
+from maker.workers.openai_chat import headers
 from maker.workers.openai_chat.reply import Reply, loads, plain, read
 
 BODY_CAP = 8 * 2**20
 """Bytes of one response body, before and after decompression."""
-KEPT = ("retry-after", "retry-after-ms", "x-request-id")
+KEPT = (*headers.KEPT, "x-request-id")
 """Response headers that are passed on; a charset or a cookie of the server has no say."""
 TRANSIENT = frozenset({408, 409, 425, 429})
 
@@ -31,8 +32,8 @@ class Fault:
 
     slug: str
     detail: str
-    retry_after: str = ""
-    """What the server asked for, as it came."""
+    wait: float = 0.0
+    """Seconds that the server wants to be left alone, as it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,10 @@ async def post(client: AsyncOpenAI, body: bytes, seconds: float) -> Outcome:
         return _status(error.response, client.api_key)
     except (APIConnectionError, httpx2.HTTPError, OSError) as error:
         return _connection(error.__cause__ or error, client.api_key)
-    found = read(response.content, response.headers.get("x-request-id"), time.perf_counter() - start)
-    return found if isinstance(found, Reply) else Fault("broken-body", found)
+    took = time.perf_counter() - start
+    wait = headers.wait_asked(response.headers, time.time())
+    found = read(response.content, response.headers.get("x-request-id"), took)
+    return replace(found, wait=wait) if isinstance(found, Reply) else Fault("broken-body", found, wait)
 
 
 def _connection(cause: BaseException, key: str) -> Fault:
@@ -142,13 +145,8 @@ def _status(response: httpx2.Response, key: str) -> Outcome:
     message, code, param = _said(response.content)
     message = plain(message, key)
     if (status in TRANSIENT or status >= 500) and code != "insufficient_quota":
-        return Fault(f"http-{status}", message, _asked(response.headers))
+        return Fault(f"http-{status}", message, headers.wait_asked(response.headers, time.time()))
     return Rejected(status, message, plain(code, key), plain(param, key))
-
-
-def _asked(headers: httpx2.Headers) -> str:
-    millis = headers.get("retry-after-ms")
-    return f"{millis}e-3" if millis else str(headers.get("retry-after", ""))
 
 
 def _said(content: bytes) -> tuple[str, str, str]:
