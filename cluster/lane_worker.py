@@ -61,6 +61,8 @@ class Orders:
     """For steps that were parked when the command began."""
     terms: Terms = field(default_factory=Terms)
     """What the run may spend."""
+    window: int = 1
+    """Steps of a segment that may be voted on at a time."""
     seal: Seal = SEAL
     """Where the journal is kept in an object store."""
     paused: bool = False
@@ -131,7 +133,8 @@ class LaneWorker:
         folder = directory.lane(orders.lane)
         how = (orders.command, orders.durability, self._disk, orders.seal)
         claimed = partial(takeover.claim, folder, manifest.run, *how)
-        self._lane, recovery = takeover.take_over(claimed, self._task, self._panels.own)
+        fresh = partial(Recovery, self._task, self._panels.own, orders.window)
+        self._lane, recovery = takeover.take_over(claimed, fresh)
         self._held.callback(self._lane.close)
         self._recovery = recovery
         directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
@@ -200,7 +203,7 @@ class LaneWorker:
 
     def _open(self, segment: Segment) -> Drive:
         self._engine.write(records.from_segment(segment))
-        chain = Chain(self._task, self._panels.own, segment)
+        chain = Chain(self._task, self._panels.own, segment, window=self._orders.window)
         return self._engine.begin(chain, chain.start())
 
     async def stop(self) -> Report:

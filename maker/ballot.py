@@ -38,6 +38,9 @@ class Ballot:
     def flagged(self) -> int:
         return sum(map(len, self._flags.values()))
 
+    def votes(self, key: str) -> int:
+        return len(self._votes.get(key, ()))
+
     def standings(self) -> list[tuple[int, str]]:
         """(votes, key), most votes first; equals by the lowest draw, whichever came in first."""
         order = sorted(self._votes.items(), key=lambda item: (-len(item[1]), min(item[1])))

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import operator
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from maker import prices
 from maker.nouns import Prompt
@@ -117,16 +118,19 @@ class Account:
         return self.need is not None and not self.held.calls
 
 
+Seating: TypeAlias = tuple[str, int, str, int]
+"""(segment, index of a step, digest of the state that is asked about, draw)"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    segment: str
-    draws: tuple[int, ...]
+    places: Sequence[Seating]
     each: Spend
     go: Callable[[], None]
 
     @property
     def need(self) -> Spend:
-        return self.each.times(len(self.draws))
+        return self.each.times(len(self.places))
 
 
 class Allowance:
@@ -136,29 +140,27 @@ class Allowance:
         """totals: of the lane, kept up to date by who writes samples down. on_short: it is time to report."""
         self._terms, self._totals, self._on_short = terms, totals, on_short
         self._limit = terms.spent(totals)
-        self._held: dict[tuple[str, int], Spend] = {}
+        self._held: dict[Seating, Spend] = {}
         self._sum = ZERO
         self._longest = -(-totals.tokens_out // max(totals.samples, 1))
         self._waiting: deque[_Waiting] = deque()
 
-    def ask(
-        self, segment: str, draws: tuple[int, ...], prompt: Prompt, model: str, go: Callable[[], None]
-    ) -> None:
-        """Call `go` as soon as all these draws of a segment's step fit, which may be at once."""
+    def ask(self, places: Sequence[Seating], prompt: Prompt, model: str, go: Callable[[], None]) -> None:
+        """Call `go` as soon as all these draws of a step fit, which may be at once."""
         each = self._terms.bound(prompt, model, self._longest)
-        self._waiting.append(_Waiting(segment, draws, each, go))
+        self._waiting.append(_Waiting(places, each, go))
         self._serve()
         if self._waiting:
             self._on_short()
 
-    def settle(self, segment: str, draw: int, tokens_out: int) -> None:
+    def settle(self, place: Seating, tokens_out: int) -> None:
         """A sample is in the totals: what it really took counts, not its bound."""
         self._longest = max(self._longest, tokens_out)
-        self._release((segment, draw))
+        self._release(place)
 
     def withdraw(self, segment: str) -> None:
         """Draws of the segment that wait do so no more."""
-        self._waiting = deque(each for each in self._waiting if each.segment != segment)
+        self._waiting = deque(each for each in self._waiting if each.places[0][0] != segment)
         self._serve()
 
     def drop(self, segment: str) -> None:
@@ -183,15 +185,15 @@ class Allowance:
         spent = self._terms.spent(self._totals)
         while self._waiting and (spent + self._sum + self._waiting[0].need).within(self._limit):
             first = self._waiting.popleft()
-            for draw in first.draws:
-                self._hold((first.segment, draw), first.each)
+            for place in first.places:
+                self._hold(place, first.each)
             first.go()
 
-    def _hold(self, place: tuple[str, int], bound: Spend) -> None:
+    def _hold(self, place: Seating, bound: Spend) -> None:
         self._sum += bound - self._held.get(place, ZERO)
         self._held[place] = bound
 
-    def _release(self, place: tuple[str, int]) -> None:
+    def _release(self, place: Seating) -> None:
         self._sum -= self._held.pop(place, ZERO)
         self._serve()
         if self._waiting and not self._held:

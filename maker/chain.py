@@ -1,50 +1,37 @@
 """A segment's chain of voted steps as a pure state machine: samples come in, wishes go out.
 
 It does no I/O, reads no clock and draws no random number, so a resume feeds it the journal's records,
-a replay compares what it wishes with what was recorded, and a test can try every interleaving.
-It is the paper's Algorithms 1-3 (MAKER, section 3), with one thing added: what the paper draws one by
-one is drawn as many at a time as cannot be wasted (the deficit k - margin; see `ballot.py`).
+a replay compares what it wishes with what was recorded, and a test can try every interleaving. With a window
+of 1 it is the paper's Algorithm 1 (MAKER, section 3); each step is a `Voting` (Algorithms 2 and 3).
 
     generate_solution  x = x0; s times: x = do_voting(x)        -> Chain.start, Chain._commit
-    do_voting          until one answer leads by k: get_vote     -> Chain._proceed
-    get_vote           draw until a sample has no red flag       -> Chain.receive
 
-Invariant: head, ballot and every wish are functions of the segment, the panel and the samples
-received, whatever their order. Read next: `engine.py`, which does what is wished.
+A wider window speculates: behind the head lies a path of steps, each begun from the answer that leads at
+the one before, as soon as there is any. Decisions are committed in order all the same; where another answer
+overtakes, the path is laid anew from there. Votings are kept by step and state until the head has passed
+them, so votes count again when their state comes back.
+
+Invariant: head, votings and commits are functions of the segment, the panel and the samples received,
+whatever their order; the window shapes only what is wished. Read next: `engine.py`, which does it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeAlias
 
-from maker import classes
-from maker.ballot import Ballot
 from maker.errors import IncompatibleResumeError, PluginError
-from maker.judging import Comparison
-from maker.nouns import By, Decision, Json, Parked, Prompt, RedFlag, Ruling, Sample, Seat, Segment, Step
+from maker.nouns import Decision, Json, Parked, Prompt, Sample, Segment, Step
 from maker.panel import Panel
 from maker.task import Task
-from maker.voter import Decided, Want
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Fill these seats, all of one model."""
-
-    step: Step
-    prompt: Prompt
-    model: str
-    seats: tuple[Seat, ...]
+from maker.voting import After, Draw, Voting
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Write this decision down before anything that is built on it."""
+    """Write this decision down before anything that only it makes sure."""
 
     decision: Decision
     prompt: Prompt | None = field(default=None, compare=False)
@@ -78,46 +65,39 @@ class Wait:
 
 
 Wish: TypeAlias = Draw | Commit | Park | Finish | Wait
-Read: TypeAlias = tuple[str, Json] | RedFlag
+Place: TypeAlias = tuple[int, str]
+"""(index of a step, digest of the state that was asked about)"""
+Found: TypeAlias = Mapping[int, Mapping[str, Sequence[Sample]]]
+"""Samples that were read back, by their place."""
 
 
 class Chain:
     """One segment. `start` (or `restore` and `resume`) once, `receive` each sample, until Park or Finish;
     after Wait, `join`."""
 
-    def __init__(self, task: Task, panel: Panel, segment: Segment, index: int = 0) -> None:
+    def __init__(self, task: Task, panel: Panel, segment: Segment, index: int = 0, window: int = 1) -> None:
         self.task = task
-        self.panel = panel
-        """Who votes at the head."""
-        self._own = panel
+        self.window = window if task.speculates else 1
+        """Steps that may be voted on at a time; it may change at any time."""
         self.step = Step(segment.id, index, segment.state)
         """The head: the first step that is not decided."""
         self.state = task.digest(self.step)
         self.children: tuple[Segment, ...] = ()
         """What the head waits for."""
-        self.ballot = Ballot(panel.max_samples)
-        self._prompt: Prompt | None = None
-        self._read: dict[str, Read] = {}
-        """Texts of this step already read: equal votes are parsed once."""
-        self._judging: Chain | None = None
-        """The chain of the comparison that is voted on."""
-        self._pair = ("", "")
-        """The keys that it compares."""
-        self._rulings: dict[tuple[str, str], Ruling] = {}
-        """By the two keys, in their order."""
-        self._to_judge: dict[str, Sequence[Sample]] = {}
-        """Samples of comparisons that were read back, by state."""
-
-    @property
-    def asked(self) -> str:
-        """The state that samples are drawn for now: the head's or its comparison's."""
-        return self._judging.state if self._judging else self.state
+        self.path: list[Voting] = []
+        """From the head on, each from where the one before leads."""
+        self._panel, self._amended = panel, panel
+        self._votings: dict[int, dict[str, Voting]] = {}
+        """By index and state, those on the path and those that were."""
+        self._strays: set[Voting] = set()
+        """Off the path, with draws under way."""
+        self._found: dict[int, Mapping[str, Sequence[Sample]]] = {}
 
     # -- events in ---------------------------------------------------------------------------------
 
     def start(self) -> list[Wish]:
         """The first wishes, from the first state or from wherever records have brought the head."""
-        return self.resume(())
+        return self.resume({})
 
     def restore(self, decision: Decision) -> None:
         """Take over a decision that was read back; before `start`, in order.
@@ -129,203 +109,141 @@ class Chain:
                 f"step {decision.segment}:{decision.index} was decided from state {decision.state}, "
                 f"now step {self.step.index} comes from {self.state}: the decomposer has changed"
             )
-        after, children = self.task.advance(self.step, decision.answer)
+        step, children = self.task.advance(self.step, decision.answer)
         if len(children) != decision.children:
             raise IncompatibleResumeError(
                 f"step {decision.segment}:{decision.index} forked into {decision.children} children, now it "
                 f"is {len(children)}: the decomposer has changed"
             )
-        self._go_to(after, children)
+        self._go_to(After(step, self.task.digest(step), children))
 
     def restore_join(self, finals: Sequence[Json]) -> None:
         """Take over what the head's children ended with; PluginError if the task cannot join them."""
-        self._go_to(self.task.join(self.step, finals))
+        step = self.task.join(self.step, finals)
+        self._go_to(After(step, self.task.digest(step), ()))
 
     def amend(self, panel: Panel) -> None:
         """Another panel for the head alone; before `resume`, which counts the head's samples under it."""
-        self.panel = panel
-        self.ballot = Ballot(panel.max_samples)
+        self._amended = panel
 
-    def resume(
-        self, samples: Sequence[Sample], judged: Mapping[str, Sequence[Sample]] = MappingProxyType({})
-    ) -> list[Wish]:
-        """Start from the head's samples that were read back: all of them count before the voter is asked.
-
-        judged: those of its comparisons, by their state.
-        """
+    def resume(self, found: Found) -> list[Wish]:
+        """Start, from samples of the head and of steps behind it that were read back."""
         if self.children:
             return [Wait(self.step.segment, self.children)]
-        self._to_judge = dict(judged)
-        try:
-            self._prompt = self.task.prompt(self.step)
-            if self._prompt is None:
-                return [Finish(self.step.segment, self.step.state, self.step.index)]
-            if samples:
-                self._take_over(samples)
-            return self._lost(samples) or self._proceed()
-        except PluginError as error:
-            return [self._park(str(error))]
+        self._found = dict(found)
+        head = self._voting(After(self.step, self.state, ()), self._amended)
+        self.path = [head]
+        return self._proceed(head)
 
-    def receive(self, sample: Sample) -> list[Wish]:
-        """A sample has come in (and is in the journal). One that is not wanted changes nothing (R2)."""
-        if self._judging:
-            return self._ruled(self._judging.receive(sample))
-        if sample.seat.draw not in self.ballot.wanted:
+    def receive(self, sample: Sample, place: Place | None = None) -> list[Wish]:
+        """A sample has come in, and is in the journal, for the place of its Draw; None: for the head (R2)."""
+        voting = self._at(place)
+        if voting is None:
             return []
-        try:
-            self._count(sample)
-            return self._proceed()
-        except PluginError as error:
-            return [self._park(str(error))]
+        voting.receive(sample)
+        return self._proceed(voting)
+
+    def fail(self, reason: str, place: Place | None = None) -> list[Wish]:
+        """A draw cannot be made, for a reason that is not the run's; without a place none of the head's, even
+        before the chain has started."""
+        if not self.path:
+            self.path = [Voting(self.task, self._panel, self.step, self.state)]
+        voting = self._at(place)
+        if voting is None:
+            return []
+        voting.fail(reason)
+        return self._proceed(voting)
 
     def join(self, finals: Sequence[Json]) -> list[Wish]:
         """The children have ended in these states, in their order."""
         try:
             self.restore_join(finals)
         except PluginError as error:
-            return [self._park(str(error))]
+            return self.fail(str(error))
         return self.start()
 
-    def fail(self, reason: str) -> list[Wish]:
-        """A draw cannot be made at this step, for a reason that is not the run's."""
-        return [self._park(reason)]
+    # -- the path ----------------------------------------------------------------------------------
 
-    # -- the algorithms ----------------------------------------------------------------------------
-
-    def _proceed(self) -> list[Wish]:
-        if self.task.judges and (first := self._class()) is not None:
-            return first
-        verdict = self._verdict()
-        if isinstance(verdict, Decided):
-            return self._commit(verdict.key)
-        fresh = self.ballot.want(verdict.votes)
-        if not self.ballot.wanted:
-            return [self._park(self._undecided())]
-        return self._draws(fresh) if fresh else []
-
-    def _verdict(self) -> Decided | Want:
-        if self._prompt is None or not self._prompt.proposal:
-            return self.panel.decide(self.step, self.ballot)
-        first = next(iter(self.ballot.answers), None)
-        return Want(1) if first is None else Decided(first)
-
-    def _undecided(self) -> str:
-        flagged = self.ballot.flagged
-        of_them = f", {flagged} of them red-flagged" if flagged else ""
-        return f"undecided after {self.ballot.total + flagged} samples{of_them}"
-
-    def _commit(self, key: str) -> list[Wish]:
-        """Decide the head and go on to the next step; what cannot be advanced is not committed."""
-        answer = self.ballot.answers[key]
-        after, children = self.task.advance(self.step, answer)
-        where = (self.step.segment, self.step.index, self.state)
-        prompt = self._prompt
-        by: By | None = "proposal" if prompt and prompt.proposal else None
-        rulings = tuple(self._rulings.values())
-        decision = Decision(*where, answer, self.ballot.tally(), by, len(children), rulings)
-        self._go_to(after, children)
-        return [Commit(decision, prompt), *self.start()]
-
-    def _class(self) -> list[Wish] | None:
-        """Put the votes into classes, once no draw is missing that might come before one of them.
-
-        None when that is done, else what is wished first.
-        """
-        if self.ballot.wanted:
+    def _proceed(self, voting: Voting) -> list[Wish]:
+        """Something has changed at a voting: lay the path anew behind it, commit, and wish what is due."""
+        if self._lies_on_path(voting):
+            self._cut(voting)
+        elif voting.under_way:
             return []
-        try:
-            self.ballot.merge(classes.of(self.ballot.keys(), self._same))
-        except classes.UnjudgedError as pair:
-            return self._judge(pair.first, pair.key)
-        return None
+        self._strays.discard(voting)
+        due, wishes = [voting, *self._extend()], list[Wish]()
+        while self.path[0].won is not None:
+            wishes.append(self._commit(self.path[0]))
+            if self.children:
+                return [*wishes, Wait(self.step.segment, self.children)]
+            due += self._extend()
+        head = self.path[0]
+        if head.ended:
+            return [*wishes, Finish(self.step.segment, self.step.state, self.step.index)]
+        if head.stuck is not None:
+            return [*wishes, Park(head.parked(), head.prompt)]
+        return [*wishes, *(draw for each in due if self._lies_on_path(each) for draw in each.draws())]
 
-    def _same(self, first: str, key: str) -> bool:
-        ruling = self._rulings.get((first, key))
-        if ruling is not None:
-            return ruling.same
-        same = self.task.same(self.step, self.ballot.answers[first], self.ballot.answers[key])
-        if same is None:
-            raise classes.UnjudgedError(first, key)
-        return same
+    def _commit(self, head: Voting) -> Commit:
+        """Decide the head and go on to the next step."""
+        assert head.won is not None
+        self._go_to(head.after(head.won))
+        del self.path[0]
+        return Commit(head.decision(), head.prompt)
 
-    def _judge(self, first: str, key: str) -> list[Wish]:
-        """Vote on whether two answers are the same, by a chain of one step."""
-        self._pair = (first, key)
-        answers, segment = self.ballot.answers, self.step.segment
-        task = Comparison(self.task, self.step, answers[first], answers[key])
-        state = {"of": self.state, "first": first, "key": key}
-        judging = self._judging = Chain(task, self.panel, Segment(segment, state), self.step.index)
-        return self._ruled(judging.resume(self._to_judge.get(judging.state, ())))
+    def _cut(self, voting: Voting) -> None:
+        """Take off the path what does not come from where a voting leads."""
+        behind = voting.step.index - self.step.index + 1
+        if behind >= len(self.path):
+            return
+        lead = voting.lead()
+        if lead is None or lead.children or lead.state != self.path[behind].state:
+            self._strays.update(each for each in self.path[behind:] if each.under_way)
+            del self.path[behind:]
 
-    def _ruled(self, wishes: list[Wish]) -> list[Wish]:
-        """What a comparison's chain wishes; when it has decided, the head goes on."""
-        match wishes:
-            case [Commit(ruled), *_] if self._judging:
-                asked = self._pair
-                self._rulings[asked] = Ruling(*asked, ruled.answer, ruled.state, ruled.tally)
-                self._judging = None
-                return self._proceed()
-            case [Park(parked)]:
-                self._judging = None
-                return [self._park(f"whether two answers are the same: {parked.reason}")]
-        return wishes
+    def _extend(self) -> list[Voting]:
+        """Lengthen the path as far as answers lead and the window reaches; what is new on it."""
+        added: list[Voting] = []
+        while after := self._next():
+            added.append(self._voting(after, self._panel))
+            self._strays.discard(added[-1])
+            self.path.append(added[-1])
+        return added
 
-    def _lost(self, samples: Sequence[Sample]) -> list[Wish]:
-        """Draws that a crash has lost before others that came in: classes need them first."""
-        if not self.task.judges:
-            return []
-        drawn = {sample.seat.draw for sample in samples}
-        return self._draws(self.ballot.want(max(drawn, default=-1) + 1 - len(drawn)))
+    def _next(self) -> After | None:
+        """Where the path may go on."""
+        if not self.path:
+            return None if self.children else After(self.step, self.state, ())
+        if len(self.path) + len(self._strays) >= self.window:
+            return None
+        lead = self.path[-1].lead()
+        return None if lead is None or lead.children else lead
 
-    def _take_over(self, samples: Sequence[Sample]) -> None:
-        """Count what was drawn before, whatever panel drew it."""
-        self.ballot.expect(sample.seat.draw for sample in samples)
-        for sample in samples:
-            if sample.seat.draw in self.ballot.wanted:
-                self._count(sample)
+    def _lies_on_path(self, voting: Voting) -> bool:
+        place = voting.step.index - self.step.index
+        return 0 <= place < len(self.path) and self.path[place] is voting
 
-    def _count(self, sample: Sample) -> None:
-        try:
-            key, answer = self._vote(sample)
-            self.ballot.vote(sample.seat.draw, key, answer)
-        except RedFlag as flag:
-            self.ballot.flag(sample.seat.draw, flag.reason)
+    def _at(self, place: Place | None) -> Voting | None:
+        if place is None:
+            return self.path[0]
+        index, state = place
+        judging = self.path[0].judging
+        if judging is not None and judging.state == state:
+            return self.path[0]
+        return self._votings.get(index, {}).get(state)
 
-    def _vote(self, sample: Sample) -> tuple[str, Json]:
-        """(key, answer) of a sample; RedFlag if a rule or the parser discards it."""
-        reason = self.panel.flag(self.step, sample)
-        if reason is not None:
-            raise RedFlag(reason)
-        if sample.text not in self._read:
-            self._read[sample.text] = self._parsed(sample.text)
-        read = self._read[sample.text]
-        if isinstance(read, RedFlag):
-            raise read
-        return read
+    def _voting(self, at: After, panel: Panel) -> Voting:
+        votings = self._votings.setdefault(at.step.index, {})
+        if at.state not in votings:
+            found = self._found.get(at.step.index, MappingProxyType({}))
+            voting = votings[at.state] = Voting(self.task, panel, at.step, at.state)
+            voting.begin(found.get(at.state, ()), found)
+        return votings[at.state]
 
-    # -- details -----------------------------------------------------------------------------------
-
-    def _parsed(self, text: str) -> Read:
-        try:
-            return self.task.read(self.step, text)
-        except RedFlag as flag:
-            return flag
-
-    def _go_to(self, step: Step, children: tuple[Segment, ...] = ()) -> None:
-        """Move the head; nothing has changed if its state cannot be written."""
-        self.state = self.task.digest(step)
-        self.step, self.children = step, children
-        self.panel = self._own
-        self.ballot = Ballot(self.panel.max_samples)
-        self._prompt = None
-        self._read, self._rulings, self._to_judge = {}, {}, {}
-
-    def _draws(self, fresh: tuple[int, ...]) -> list[Wish]:
-        assert self._prompt is not None
-        seats = sorted(self.panel.seats(self.step, self.state, fresh), key=attrgetter("model"))
-        by_model = groupby(seats, key=attrgetter("model"))
-        return [Draw(self.step, self._prompt, model, tuple(group)) for model, group in by_model]
-
-    def _park(self, reason: str) -> Park:
-        parked = Parked(self.step.segment, self.step.index, self.state, reason, self.ballot.tally())
-        return Park(parked, self._prompt)
+    def _go_to(self, after: After) -> None:
+        """Move the head."""
+        self._votings.pop(self.step.index, None)
+        self._found.pop(self.step.index, None)
+        self.step, self.state, self.children = after.step, after.state, after.children
+        self._amended = self._panel
+        self._strays = {each for each in self._strays if each.step.index >= self.step.index}

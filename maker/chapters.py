@@ -52,9 +52,14 @@ class Chapter:
         return {name: (begin.get(name, 0), step) for name, step in end.items()}
 
     def may_touch(self, segment: str, index: int) -> bool:
-        """Whether it may hold records of a step."""
+        """Whether it may hold records of a step, which may have been drawn for before it was the head."""
         first, end = self.heads().get(segment, (0, math.inf if self.after is None else -1))
-        return first <= index <= end
+        return first <= index <= end or index in self._drawn_ahead(segment)
+
+    def _drawn_ahead(self, segment: str) -> set[int]:
+        """Steps with samples at the end, of a segment that is still under way there."""
+        going = [] if self.after is None else self.after["going"]
+        return {one["step"] for each in going if each["segment"] == segment for one in each["samples"]}
 
     def lines(self, *kinds: str) -> Iterator[tuple[int, bytes]]:
         """(byte offset, line) of its records of these kinds, checked but not parsed."""

@@ -90,7 +90,7 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        more = (self.operation.seal, pacing.limits.paused)
+        more = (self.operation.window, self.operation.seal, pacing.limits.paused)
         return Orders(self.manifest, *where, *how, retried, self.terms, *more)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from maker import records
 from maker.amendment import Amendment
 from maker.budget import Allowance
-from maker.chain import Chain, Commit, Draw, Finish, Park, Wait, Wish
+from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
 from maker.errors import BlockedError
 from maker.guard import explained
 from maker.journal import Journal, Page
@@ -26,6 +26,7 @@ from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 from maker.pause import Gate
 from maker.throttle import Throttles
+from maker.voting import Draw
 
 Ended: TypeAlias = Finish | Park | Wait
 
@@ -52,7 +53,7 @@ class Engine:
     """Segments for the next page: those under way, and parked ones."""
 
     async def run(self, chain: Chain, pending: list[Wish], samples: Iterable[records.Record] = ()) -> Ended:
-        """Drive one chain from its pending wishes to its end; `samples` are those of its head.
+        """Drive one chain from its pending wishes to its end; `samples` are those of its head and behind it.
 
         Raises BlockedError when a model cannot draw; what was under way is written first.
         """
@@ -132,14 +133,14 @@ class Drive:
     engine: Engine
     chain: Chain
     samples: list[records.Record]
-    """Of the head, as written."""
+    """Of the head and of steps behind it, as written."""
     park: records.Record | None = None
     """Why it waits, as written."""
     amendment: Amendment | None = None
     """Of the head."""
     models: Mapping[str, Model] = field(default_factory=dict)
     """Who draws at the head, by the name that seats carry."""
-    inbox: asyncio.Queue[Sample | BaseException] = field(default_factory=asyncio.Queue)
+    inbox: asyncio.Queue[tuple[Draw, Sample | BaseException]] = field(default_factory=asyncio.Queue)
     draws: set[asyncio.Task[None]] = field(default_factory=set)
     ended: Ended | None = None
 
@@ -147,7 +148,7 @@ class Drive:
         try:
             self.engine.turn_if_full()
             while self.ended is None:
-                self.ended = self.do(self._receive(await self.inbox.get()))
+                self.ended = self.do(self._receive(*await self.inbox.get()))
                 self.engine.turn_if_full()
             return self.ended
         except BlockedError:
@@ -169,7 +170,7 @@ class Drive:
                     if _doubtful(decision.tally):
                         self._write_prompt(decision, prompt)
                     self.engine.write(records.from_decision(decision))
-                    self.samples.clear()
+                    self.samples = [each for each in self.samples if each["step"] > decision.index]
                     self.amendment, self.models = None, self.engine.models
                 case Park(parked, prompt):
                     self._park(parked, prompt)
@@ -197,21 +198,24 @@ class Drive:
             self.engine.write(park)
         self.park = park
 
-    def _receive(self, event: Sample | BaseException) -> list[Wish]:
+    def _receive(self, draw: Draw, event: Sample | BaseException) -> list[Wish]:
+        place = (draw.step.index, draw.state)
         if isinstance(event, Sample):
-            self._write_sample(event)
-            return self.chain.receive(event)
+            self._write_sample(draw, event)
+            return self.chain.receive(event, place)
         if isinstance(event, BlockedError | KeyboardInterrupt):
             raise event
-        return self.chain.fail(explained("the model", self.chain.step, event))
+        return self.chain.fail(explained("the model", draw.step, event), place)
 
-    def _write_sample(self, sample: Sample) -> None:
-        step = self.chain.step
-        record = records.from_sample(step.segment, step.index, self.chain.asked, sample)
+    def _write_sample(self, draw: Draw, sample: Sample) -> None:
+        segment, index = draw.step.segment, draw.step.index
+        record = records.from_sample(segment, index, draw.state, sample)
         self.engine.write_sample(record)
-        self.samples.append(record)
+        if index >= self.chain.step.index:
+            self.samples.append(record)
         if self.engine.allowance:
-            self.engine.allowance.settle(step.segment, sample.seat.draw, sample.tokens_out)
+            place = (segment, index, draw.state, sample.seat.draw)
+            self.engine.allowance.settle(place, sample.tokens_out)
 
     def _write_prompt(self, end: Decision | Parked, prompt: Prompt | None) -> None:
         """For whoever looks into a step, or trains on it: what was asked."""
@@ -223,13 +227,15 @@ class Drive:
         return records.head(self.chain.step, self.samples, self.park, amend, self.chain.children)
 
     def _draw(self, wish: Draw) -> None:
-        model = self.models[wish.model]
+        step = wish.step
+        of_head = step.index == self.chain.step.index
+        model = (self.models if of_head else self.engine.models)[wish.model]
         if self.engine.allowance is None:
             self._launch(wish, model)
             return
-        draws = tuple(seat.draw for seat in wish.seats)
+        places = tuple((step.segment, step.index, wish.state, seat.draw) for seat in wish.seats)
         launch = partial(self._launch, wish, model)
-        self.engine.allowance.ask(wish.step.segment, draws, wish.prompt, wish.model, launch)
+        self.engine.allowance.ask(places, wish.prompt, wish.model, launch)
 
     def _launch(self, wish: Draw, model: Model) -> None:
         if self.engine.gate.closed:
@@ -247,16 +253,16 @@ class Drive:
             async for sample in model.draw(request):
                 _check(sample)
                 missing.discard(sample.seat.draw)
-                self.inbox.put_nowait(sample)
+                self.inbox.put_nowait((wish, sample))
             if missing:
                 raise RuntimeError(f"{wish.model} left seats {sorted(missing)} unfilled")
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if me is not None and me.cancelling():
                 raise
-            self.inbox.put_nowait(RuntimeError(f"{wish.model} cancelled itself"))
+            self.inbox.put_nowait((wish, RuntimeError(f"{wish.model} cancelled itself")))
         except BaseException as error:
-            self.inbox.put_nowait(error)
+            self.inbox.put_nowait((wish, error))
 
     def _begin_no_more(self) -> None:
         """What is under way may end; what waits for allowance or for a pause to end never begins."""
@@ -276,9 +282,9 @@ class Drive:
 
     def _flush(self) -> None:
         while not self.inbox.empty():
-            event = self.inbox.get_nowait()
+            draw, event = self.inbox.get_nowait()
             if isinstance(event, Sample):
-                self._write_sample(event)
+                self._write_sample(draw, event)
 
     async def _cancel(self) -> None:
         """End what is under way; what has come in is written, at once too as a model may be slow to end."""

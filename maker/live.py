@@ -16,10 +16,10 @@ from maker.chain import Chain
 from maker.engine import Engine
 from maker.journal import Page
 from maker.model import Model
-from maker.nouns import Segment, Step
+from maker.nouns import Prompt, Segment, Step
 from maker.panel import Panel
 from maker.records import Record
-from maker.retrace import OneStep, Retraced
+from maker.retrace import Retraced
 from maker.task import Task
 from maker.totals import Totals
 
@@ -74,12 +74,23 @@ async def ask_again(
 async def _ask(retraced: Retraced, task: Task, panel: Panel, models: Mapping[str, Model]) -> Asked:
     step, memory, began = retraced.step, _Memory(), time.monotonic()
     engine = Engine(models, memory)
-    chain = Chain(OneStep(task, step.index), panel, Segment(step.segment, step.state), step.index)
+    chain = Chain(_OneStep(task, step.index), panel, Segment(step.segment, step.state), step.index)
     await engine.run(chain, chain.start())
     found = next(record for record in memory.records if "votes" in record)
     seconds = time.monotonic() - began
     alike = retraced.decided and "answer" in found and _alike(step, task, retraced.verdict, found)
     return Asked(step.segment, step.index, retraced.verdict, found, engine.ledger.totals, seconds, alike)
+
+
+class _OneStep(Task):
+    """A task at one of its steps: its chain ends behind it."""
+
+    def __init__(self, task: Task, index: int) -> None:
+        super().__init__(task.decomposer, task.name)
+        self._index = index
+
+    def prompt(self, step: Step) -> Prompt | None:
+        return super().prompt(step) if step.index == self._index else None
 
 
 def _alike(step: Step, task: Task, recorded: Record | None, found: Record) -> bool:

@@ -29,6 +29,7 @@ class Operational(TypedDict, total=False):
     give_up_after: str | None
     lost_after: str
     durability: Durability
+    window: int
     seal_seconds: float
     seal_records: int
     key_file: str | None
@@ -57,6 +58,9 @@ class Operation:
     """How long an actor may not answer before it is taken for lost and its lane given to another."""
     durability: Durability = "group"
     """`group` syncs the journal once a second, `step` also with every decision."""
+    window: int = 1
+    """Steps of a chain that are voted on at a time: behind the first, each from the answer that leads so far
+    at the one before. 1 waits for every decision."""
     seal_seconds: float = SEAL.seconds
     """In an object store: how long records wait at most until they are written there."""
     seal_records: int = SEAL.records
@@ -81,6 +85,8 @@ class Operation:
             raise UsageError(
                 f"workers={self.workers}, engine={self.engine!r}; expected 1 or more, and ray or inline"
             )
+        if self.window < 1:
+            raise UsageError(f"window={self.window}, expected 1 or more steps")
         if not 0 < self.seal_seconds < math.inf or self.seal_records < 1:
             raise UsageError(
                 f"seal_seconds={self.seal_seconds}, seal_records={self.seal_records}; "

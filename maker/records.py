@@ -229,14 +229,12 @@ def to_sample(record: Record) -> SampleRecord:
     return SampleRecord(line.segment, line.step, line.state, sample)
 
 
-def of_step(found: Iterable[Record], index: int, state: str) -> tuple[list[Sample], dict[str, list[Sample]]]:
-    """(samples of a step, those of its comparisons by their state), in their order."""
-    own: list[Sample] = []
-    others: dict[str, list[Sample]] = {}
+def by_place(found: Iterable[Record]) -> dict[int, dict[str, list[Sample]]]:
+    """Samples by their step's index and by the state that was asked about, in their order."""
+    places: dict[int, dict[str, list[Sample]]] = {}
     for each in map(to_sample, found):
-        if each.index == index:
-            (own if each.state == state else others.setdefault(each.state, [])).append(each.sample)
-    return own, others
+        places.setdefault(each.index, {}).setdefault(each.state, []).append(each.sample)
+    return places
 
 
 def to_decision(record: Record) -> Decision:

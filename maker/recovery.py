@@ -25,7 +25,7 @@ from maker.totals import Totals
 class _Open:
     chain: Chain
     samples: list[Record] = field(default_factory=list)
-    """Of the head, in the order in which they came."""
+    """Of the head and of steps behind it, in the order in which they came."""
     park: Record | None = None
     """The last one written, if the head still waits."""
     amendment: Amendment | None = None
@@ -41,8 +41,8 @@ def _not_amended(amendment: Amendment) -> Panel:
 
 
 class Recovery:
-    def __init__(self, task: Task, panel: Panel) -> None:
-        self.task, self.panel = task, panel
+    def __init__(self, task: Task, panel: Panel, window: int = 1) -> None:
+        self.task, self.panel, self.window = task, panel, window
         self.ledger = Ledger()
         self.finished: list[Finish] = []
         """After the header, in order."""
@@ -63,7 +63,7 @@ class Recovery:
         self.ledger = Ledger(Totals.from_json(header["totals"]), header["seen"])
         for stored in header["going"]:
             segment = Segment(stored["segment"], stored["state"])
-            chain = Chain(self.task, self.panel, segment, stored["step"])
+            chain = Chain(self.task, self.panel, segment, stored["step"], self.window)
             chain.children = children(chain.step, stored["children"])
             amendment = Amendment.of(stored["amend"]) if stored["amend"] else None
             self._open[segment.id] = _Open(chain, list(stored["samples"]), stored["park"], amendment)
@@ -71,13 +71,17 @@ class Recovery:
     def fold(self, record: Record) -> None:
         self.ledger.fold(record)
         match record:
-            case {"kind": "sample", "segment": name}:
-                self._open[name].samples.append(record)
+            case {"kind": "sample", "segment": name, "step": index}:
+                if (found := self._open.get(name)) and index >= found.chain.step.index:
+                    found.samples.append(record)
             case {"kind": "decision", "segment": name}:
-                self._open[name].chain.restore(records.to_decision(record))
-                self._open[name] = _Open(self._open[name].chain)
+                chain = self._open[name].chain
+                chain.restore(records.to_decision(record))
+                behind = [each for each in self._open[name].samples if each["step"] >= chain.step.index]
+                self._open[name] = _Open(chain, behind)
             case {"event": "open", "segment": name, "state": state}:
-                self._open[name] = _Open(Chain(self.task, self.panel, Segment(name, state)))
+                chain = Chain(self.task, self.panel, Segment(name, state), window=self.window)
+                self._open[name] = _Open(chain)
             case {"event": "finish", "segment": name, "state": state, "steps": steps}:
                 del self._open[name]
                 self.finished.append(Finish(name, state, steps))
@@ -144,7 +148,7 @@ class Resumed:
     chain: Chain
     wishes: list[Wish]
     samples: list[Record]
-    """Of the head."""
+    """Of the head and of steps behind it."""
     park: Record | None
     amendment: Amendment | None
 
@@ -160,6 +164,5 @@ class Resumed:
 def _resumed(segment: _Open, amended: Callable[[Amendment], Panel]) -> Resumed:
     if segment.amendment:
         segment.chain.amend(amended(segment.amendment))
-    head = segment.chain
-    wishes = head.resume(*records.of_step(segment.samples, head.step.index, head.state))
+    wishes = segment.chain.resume(records.by_place(segment.samples))
     return Resumed(segment.chain, wishes, segment.samples, segment.park, segment.amendment)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from maker import records
 from maker.amendment import Amendment
-from maker.chain import Park
 from maker.chapters import EVERY_STEP, Selection
 from maker.chunks import encode
-from maker.nouns import Decision
+from maker.nouns import Decision, Parked
 from maker.panel import Panel
 from maker.records import Record
 from maker.retrace import decide, retrace
@@ -64,7 +63,7 @@ def replay(
                 yield _compared(step.verdict, decide(step, task, panel, amended))
 
 
-def _compared(recorded: Record, found: Decision | Park | None) -> Replayed:
+def _compared(recorded: Record, found: Decision | Parked | None) -> Replayed:
     if isinstance(found, Decision):
         return Replayed(recorded, records.from_decision(found), None)
-    return Replayed(recorded, None, found.parked.reason if found else "its samples do not suffice")
+    return Replayed(recorded, None, found.reason if found else "its samples do not suffice")

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from maker import chapters
+from maker import chapters, records
 from maker.amendment import Amendment
-from maker.chain import Chain, Commit, Park
 from maker.chapters import EVERY_STEP, Chapter, Selection
 from maker.errors import JournalDamagedError, inert
-from maker.nouns import Decision, Prompt, Segment, Step
+from maker.nouns import Decision, Parked, Step
 from maker.panel import Panel
-from maker.records import Record, of_step
+from maker.records import Record
 from maker.run_directory import RunDirectory
 from maker.task import Task
+from maker.voting import Voting
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Retraced:
 
     step: Step
     samples: list[Record] = field(default_factory=list)
-    """In the order in which they were written."""
+    """In the order in which they were written; of an open one those of steps behind it as well."""
     amendment: Amendment | None = None
     """The panel that it was given, if not the run's."""
     verdict: Record | None = None
@@ -84,12 +84,14 @@ def _fold(record: Record, heads: dict[str, Retraced], task: Task, selection: Sel
             _head(heads, name).verdict = record
         case {"event": "amend", "segment": name}:
             _head(heads, name).amendment, _head(heads, name).verdict = Amendment.of(record), None
-        case {"kind": "sample", "segment": name}:
-            _head(heads, name).samples.append(record)
+        case {"kind": "sample", "segment": name, "step": index}:
+            if name in heads and index >= heads[name].step.index:
+                heads[name].samples.append(record)
         case {"kind": "decision", "segment": name}:
             done = _head(heads, name)
             done.verdict = record
-            heads[name] = Retraced(task.advance(done.step, record["answer"])[0])
+            behind = [each for each in done.samples if each["step"] > record["step"]]
+            heads[name] = Retraced(task.advance(done.step, record["answer"])[0], behind)
             if selection.takes(record):
                 yield done
 
@@ -102,7 +104,7 @@ def _head(heads: dict[str, Retraced], segment: str) -> Retraced:
 
 def decide(
     retraced: Retraced, task: Task, panel: Panel, amended: Callable[[Amendment], Panel]
-) -> Decision | Park | None:
+) -> Decision | Parked | None:
     """What a panel makes of a step's recorded samples: None if they do not suffice.
 
     `amended` gives the panel of a step that was given another.
@@ -110,22 +112,9 @@ def decide(
     step = retraced.step
     if retraced.amendment is not None:
         panel = amended(retraced.amendment)
-    chain = Chain(OneStep(task, step.index), panel, Segment(step.segment, step.state), step.index)
-    for wish in chain.resume(*of_step(retraced.samples, step.index, chain.state)):
-        match wish:
-            case Commit(decision):
-                return decision
-            case Park():
-                return wish
-    return None
-
-
-class OneStep(Task):
-    """A task at one of its steps: its chain ends behind it."""
-
-    def __init__(self, task: Task, index: int) -> None:
-        super().__init__(task.decomposer, task.name)
-        self._index = index
-
-    def prompt(self, step: Step) -> Prompt | None:
-        return super().prompt(step) if step.index == self._index else None
+    found = records.by_place(retraced.samples).get(step.index, {})
+    voting = Voting(task, panel, step, task.digest(step))
+    voting.begin(found.get(voting.state, ()), found)
+    if voting.won is not None:
+        return voting.decision()
+    return None if voting.stuck is None else voting.parked()

@@ -18,7 +18,7 @@ from maker.errors import JournalDamagedError, inert
 from maker.ledger import Ledger
 from maker.nouns import Decision
 from maker.place import Place
-from maker.records import Record
+from maker.records import Record, SampleRecord
 from maker.run_directory import RunDirectory
 
 
@@ -104,8 +104,9 @@ class _Head:
     """The first step of a segment that is not decided."""
 
     index: int = 0
-    draws: dict[tuple[str, int], None] = field(default_factory=dict)
-    """(state, draw) of its samples, in their order; those of a comparison have a state of their own."""
+    draws: dict[tuple[int, str, int], None] = field(default_factory=dict)
+    """(index, state, draw) of its samples and of those of steps behind it, in their order; those of a
+    comparison have a state of their own."""
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ class _Lane:
         told = {name: header["before"].get(name) for name in page.before}
         heads = {each["segment"]: each["step"] for each in header["going"]}
         draws = {
-            each["segment"]: [(sample["state"], sample["draw"]) for sample in each["samples"]]
+            each["segment"]: [(one["step"], one["state"], one["draw"]) for one in each["samples"]]
             for each in header["going"]
         }
         for what, said, held in (
@@ -146,9 +147,7 @@ class _Lane:
     def _fold(self, record: Record) -> None:
         match record:
             case {"kind": "sample"}:
-                drawn = records.to_sample(record)
-                head = self._head(drawn.segment, drawn.index, "a sample")
-                head.draws[drawn.state, drawn.sample.seat.draw] = None
+                self._drawn(records.to_sample(record))
             case {"kind": "decision"}:
                 self._decided(record, records.to_decision(record))
             case {"event": "open", "segment": name}:
@@ -167,12 +166,21 @@ class _Lane:
                 self._head(record["segment"], record["step"], "a join")
                 self.kin.join(record)
 
+    def _drawn(self, drawn: SampleRecord) -> None:
+        """One of a step that the head has passed, or of a segment that has finished, came too late."""
+        if drawn.segment not in self.kin.opened:
+            raise _Wrong(f"a sample of segment {inert(drawn.segment)}, which was not opened")
+        head = self.heads.get(drawn.segment)
+        if head is not None and drawn.index >= head.index:
+            head.draws[drawn.index, drawn.state, drawn.sample.seat.draw] = None
+
     def _decided(self, record: Record, decision: Decision) -> None:
         head = self._head(decision.segment, decision.index, "a decision")
         _joins(record, head)
         for ruling in record.get("rulings", ()):
             _joins({**record, **ruling}, head)
-        self.heads[decision.segment] = _Head(head.index + 1)
+        behind = {draw: None for draw in head.draws if draw[0] > head.index}
+        self.heads[decision.segment] = _Head(head.index + 1, behind)
         if decision.children:
             self.kin.forks[family.fork(decision.segment, decision.index)] = decision.children
 
@@ -192,6 +200,6 @@ def _joins(record: Record, head: _Head) -> None:
         for draw in each["draws"]:
             if draw in seen:
                 raise _Wrong(f"{place} counts draw {draw} twice")
-            if (record["state"], draw) not in head.draws:
+            if (head.index, record["state"], draw) not in head.draws:
                 raise _Wrong(f"{place} counts draw {draw}, which is no sample of it from that state")
             seen.add(draw)

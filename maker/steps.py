@@ -113,17 +113,18 @@ def _parked(lane: list[Chapter]) -> dict[str, Record]:
 
 def _timed(run: RunDirectory, selection: Selection) -> Iterator[tuple[float, Record]]:
     for lane in run.lanes():
-        seconds: defaultdict[str, float] = defaultdict(float)
+        seconds: defaultdict[tuple[str, int], float] = defaultdict(float)
         found = chapters.of(run.lane(lane))
         for chapter in found:
             for record in chapter.records("sample", "decision"):
+                place = (record["segment"], record["step"])
                 if record["kind"] == "sample":
-                    seconds[record["segment"]] += record["latency"]
+                    seconds[place] += record["latency"]
                 else:
-                    spent = seconds.pop(record["segment"], 0.0)
+                    spent = seconds.pop(place, 0.0)
                     yield from ((spent, taken) for taken in _taken(record, selection))
         for name, park in _parked(found).items():
-            yield from ((seconds[name], taken) for taken in _taken(park, selection))
+            yield from ((seconds[name, park["step"]], taken) for taken in _taken(park, selection))
 
 
 def _samples(record: Record) -> int:

@@ -13,10 +13,8 @@ from maker.errors import UsageError
 from maker.journal import SEAL, Durability, Lane, OwnedLane, Seal
 from maker.object_lane import ObjectLane, OutrunError
 from maker.objects import ObjectPath
-from maker.panel import Panel
 from maker.place import Place
 from maker.recovery import Recovery
-from maker.task import Task
 
 
 def claim(
@@ -36,12 +34,12 @@ def claim(
     raise UsageError(f"{folder} is neither a path nor a place in an object store")
 
 
-def take_over(claimed: Callable[[], OwnedLane], task: Task, panel: Panel) -> tuple[OwnedLane, Recovery]:
+def take_over(claimed: Callable[[], OwnedLane], fresh: Callable[[], Recovery]) -> tuple[OwnedLane, Recovery]:
     """Claim a lane, read it back and turn to a page of one's own; again if an older owner was quicker."""
     while True:
         lane = claimed()
         try:
-            return lane, _owned(lane, Recovery(task, panel))
+            return lane, _owned(lane, fresh())
         except OutrunError:
             lane.close()
         except BaseException:

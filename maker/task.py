@@ -37,6 +37,8 @@ class Decomposer(Protocol):
         verify(decided) -> bool | str             judges a finished run: an iterable of (segment id, step
                                                   index, answer) in segment and index order
         truth(step), mistake(step, rank) -> str   texts for simulated models
+        speculate = False                         no step is begun from an answer that only leads: where
+                                                  `prompt` or `advance` must not be called in vain
 
     `answer`, a pydantic model: answers are its instances wherever a method is given one, `parse` may be left
     out (see `answers.py`), and prompts carry its JSON schema.
@@ -119,6 +121,8 @@ class Task:
         self._judge: Callable[[Step, Json, Json], Prompt] | None = getattr(decomposer, "judge", None)
         self.judges = self._same is not None or self._judge is not None
         """It says itself which answers are the same, or has them judged."""
+        self.speculates = not self.judges and bool(getattr(decomposer, "speculate", True))
+        """A step may be begun from an answer that leads and is not decided yet."""
         self._ruling: Callable[[Step, str], bool] = getattr(decomposer, "ruling", None) or _yes_or_no
         self._parse: Callable[[Step, str], Json] | None = getattr(decomposer, "parse", None)
         typed = getattr(decomposer, "answer", None)

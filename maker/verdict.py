@@ -7,6 +7,7 @@ the task has taken the answer and can ask the next step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from maker import canonical, history, records, takeover
 from maker.errors import PluginError, UsageError
@@ -37,7 +38,8 @@ def decide(
         before.take(newest.header, newest.after)
     _decision(before, task, verdict)
     command, name = run.claim(settings), run.manifest().run
-    owner, recovery = takeover.take_over(lambda: takeover.claim(folder, name, command, "step"), task, panel)
+    claimed = partial(takeover.claim, folder, name, command, "step")
+    owner, recovery = takeover.take_over(claimed, partial(Recovery, task, panel))
     try:
         run.check_owner(command)
         decision = _decision(recovery, task, verdict)

@@ -19,7 +19,7 @@ from maker.chapters import EVERY_STEP, Selection
 from maker.flags import Rule
 from maker.guard import guarded
 from maker.nouns import Json, RedFlag, Sample, Step
-from maker.records import Record, of_step
+from maker.records import Record, by_place
 from maker.retrace import Retraced, retrace
 from maker.run_directory import RunDirectory
 from maker.steps import in_order
@@ -104,7 +104,7 @@ def _recorded(record: Record) -> dict[int, str | None]:
 def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> list[Read]:
     """The step's draws under other rules, in their order."""
     recorded = _recorded(record)
-    samples, _ = of_step(step.samples, step.step.index, record["state"])
+    samples = by_place(step.samples)[step.step.index].get(record["state"], ())
     drawn = {sample.seat.draw: sample for sample in samples}
     read: dict[int, str | None] = {}
     answers: dict[str, Json] = {}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from maker import chunks
-from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
+from maker.chain import Chain, Commit, Finish, Found, Park, Wish
 from maker.nouns import Json, Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 from maker.panel import Member, Panel
 from maker.records import Record
 from maker.task import Task
 from maker.voter import Voter
 from maker.voters import AheadByK, Truncated
+from maker.voting import Draw
 
 Decided = list[tuple[str, int, Json]]
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +68,11 @@ def sample(seat: Seat | int, text: str, finish: str = "stop") -> Sample:
     return Sample(seat, text, finish, 1, 1, 0.0)
 
 
+def of_head(chain: Chain, samples: Sequence[Sample]) -> Found:
+    """Samples of a chain's head as they are read back."""
+    return {chain.step.index: {chain.state: samples}}
+
+
 def draws(wishes: Iterable[Wish]) -> list[Seat]:
     return [seat for wish in wishes if isinstance(wish, Draw) for seat in wish.seats]
 
@@ -74,18 +80,18 @@ def draws(wishes: Iterable[Wish]) -> list[Seat]:
 def drive(chain: Chain, say: Callable[[Step, Seat], str]) -> list[Wish]:
     """Fill every seat in the order in which it was wished; all wishes but draws."""
     wishes, out = chain.start(), []
-    waiting: list[tuple[Step, Seat]] = []
+    waiting: list[tuple[Draw, Seat]] = []
     while True:
         for wish in wishes:
             match wish:
-                case Draw(step, _, _, seats):
-                    waiting += [(step, seat) for seat in seats]
+                case Draw():
+                    waiting += [(wish, seat) for seat in wish.seats]
                 case Commit():
                     out.append(wish)
                 case Park() | Finish():
                     return [*out, wish]
-        step, seat = waiting.pop(0)
-        wishes = chain.receive(sample(seat, say(step, seat)))
+        draw, seat = waiting.pop(0)
+        wishes = chain.receive(sample(seat, say(draw.step, seat)), (draw.step.index, draw.state))
 
 
 def walk(task: Any) -> tuple[Decided, dict[str, Json]]:

@@ -24,7 +24,7 @@ from maker.run_directory import RunDirectory
 from maker.voters import AheadByK
 from tests.conftest import Maker
 from tests.faultd import Faultd
-from tests.support import draws, panel, sample, task
+from tests.support import draws, of_head, panel, sample, task
 from tests.test_endpoint_runs import right
 
 TORN = '''
@@ -376,7 +376,7 @@ def go_on(had: list[Sample], said: list[str], k: int, budget: int) -> tuple[list
     """What comes of an amended head that has these samples, within a budget of draws, and those draws."""
     chain = Chain(task(), panel(AheadByK(9), cap=8), Segment("s0", []))
     chain.amend(panel(AheadByK(k), cap=30, members=("n",)))
-    wishes, drawn, waiting = chain.resume(had), [], []
+    wishes, drawn, waiting = chain.resume(of_head(chain, had)), [], []
     while not ended(wishes) and len(drawn) < budget:
         assert all(wish.model == "n" for wish in wishes if isinstance(wish, Draw))
         waiting += draws(wishes)

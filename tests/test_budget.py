@@ -65,7 +65,7 @@ class Lane:
             draws = tuple(next(self.draws) for _ in range(self.random.randint(1, 4)))
             prompt = Prompt((Message("user", "x" * self.random.randint(0, 9)),), self.random.randint(1, 9))
             go = lambda: self.under_way.extend((segment, draw) for draw in draws)  # noqa: E731
-            self.allowance.ask(segment, draws, prompt, "m", go)
+            self.allowance.ask([(segment, 0, "", draw) for draw in draws], prompt, "m", go)
 
     def sample(self) -> None:
         """One comes in; the last of its draw lets the segment ask again."""
@@ -73,8 +73,8 @@ class Lane:
         heard, said = self.random.randint(0, 16), self.random.randint(0, 1)
         record = {"kind": "sample", "model": "m", "tokens_in": heard, "tokens_out": said}
         self.written.fold(record)
-        self.allowance.settle(segment, draw, said)
-        waits = any(each.segment == segment for each in self.allowance._waiting)
+        self.allowance.settle((segment, 0, "", draw), said)
+        waits = any(each.places[0][0] == segment for each in self.allowance._waiting)
         if not any(place[0] == segment for place in self.under_way) and not waits:
             self.allowance.drop(segment)
             self.unheard |= not self.left  # a segment's end is news

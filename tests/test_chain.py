@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker.chain import Chain, Commit, Draw, Finish, Park, Wish
+from maker.chain import Chain, Commit, Finish, Park, Wish
 from maker.errors import IncompatibleResumeError
 from maker.nouns import Decision, Json, Message, Prompt, Sample, Seat, Segment, Step
 from maker.task import Task
 from maker.voters import AheadByK
-from tests.support import Spell, draws, drive, panel, sample, task
+from maker.voting import Draw
+from tests.support import Spell, draws, drive, of_head, panel, sample, task
 
 SEGMENT = Segment("s0", [])
 
@@ -98,12 +99,12 @@ def go_on(
     chain = Chain(task(6), panel(AheadByK(2), 12), SEGMENT)
     for decision in decided:
         chain.restore(decision)
-    wishes, waiting, drawn = chain.resume(samples), [], 0
+    wishes, waiting, drawn = chain.resume(of_head(chain, samples)), [], 0
     while True:
         for wish in wishes:
             match wish:
-                case Draw(step, _, _, seats):
-                    waiting += [(step, seat) for seat in seats]
+                case Draw():
+                    waiting += [(wish.step, seat) for seat in wish.seats]
                 case Commit(decision):
                     decided.append(decision)
                     samples.clear()
@@ -120,10 +121,11 @@ def go_on(
 def test_a_larger_cap_takes_a_parked_step_on_from_its_samples() -> None:
     said = "abababaaa"
     samples = [sample(draw, said[draw]) for draw in range(6)]
-    parked = Chain(task(), panel(AheadByK(3), 6), SEGMENT).resume(samples)
+    chain = Chain(task(), panel(AheadByK(3), 6), SEGMENT)
+    parked = chain.resume(of_head(chain, samples))
     assert isinstance(parked[-1], Park)
     chain = Chain(task(), panel(AheadByK(3), 20), SEGMENT)
-    assert [seat.draw for seat in draws(chain.resume(samples))] == [6, 7, 8]
+    assert [seat.draw for seat in draws(chain.resume(of_head(chain, samples)))] == [6, 7, 8]
 
 
 def test_a_recorded_decision_from_another_state_is_refused() -> None:

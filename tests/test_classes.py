@@ -17,7 +17,7 @@ from maker.chain import Chain, Commit, Park, Wish
 from maker.nouns import Json, Sample, Seat, Tally
 from maker.task import Task
 from maker.voters import AheadByK, FirstToK, Majority
-from tests.support import draws, panel, sample
+from tests.support import draws, of_head, panel, sample
 
 
 def near(first: str, key: str) -> bool:
@@ -141,7 +141,7 @@ def test_any_arrival_order_and_any_crash_decides_what_one_at_a_time_voting_decid
     if isinstance(came, list):
         order.shuffle(came)
         again = chain(voter, cap)
-        assert end(drive(again, again.resume(came), said, order, crash=99)) == expected
+        assert end(drive(again, again.resume(of_head(again, came)), said, order, crash=99)) == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -158,7 +158,7 @@ def test_a_draw_that_a_crash_lost_is_made_before_later_ones_are_put_into_classes
     said = ["9", "3", "4", *"5555555"]
     again = chain(AheadByK(4), 40)
     came = [sample(draw, said[draw]) for draw in (0, 2, 3)]
-    wishes = again.resume(came)
+    wishes = again.resume(of_head(again, came))
     assert [seat.draw for seat in draws(wishes)] == [1]
     assert end(drive(again, wishes, said, Random(0), crash=99)) == serially(AheadByK(4), said, 40)
 
@@ -177,7 +177,8 @@ def test_of_equal_answers_that_differ_to_the_letter_the_one_drawn_first_is_kept(
 
 
 def test_a_cap_lowered_below_the_draws_of_a_crash_does_not_wait_for_lost_ones() -> None:
-    wishes = chain(AheadByK(3), 2).resume([sample(0, "1"), sample(2, "1"), sample(3, "2")])
+    again = chain(AheadByK(3), 2)
+    wishes = again.resume(of_head(again, [sample(0, "1"), sample(2, "1"), sample(3, "2")]))
     assert isinstance(wishes[0], Commit)
 
 

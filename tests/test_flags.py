@@ -75,4 +75,4 @@ def test_a_sample_that_is_not_wanted_changes_nothing() -> None:
     )
     chain.start()
     assert chain.receive(sample(17, "a")) == []
-    assert chain.ballot.total == 0
+    assert chain.path[0].ballot.total == 0

@@ -81,19 +81,19 @@ def said(prompt: str, seed: int) -> str:
 
 def drive(chain: Chain, wishes: list[Wish], order: Random, crash: int) -> list[records.Record] | Wish:
     """Fill the seats of step 0 in any order; its end, or what was written before the crash."""
-    waiting: list[tuple[str, Any]] = []
+    waiting: list[tuple[Any, Any]] = []
     written: list[records.Record] = []
     while True:
         for wish in wishes:
             if isinstance(wish, Commit | Park):
                 return wish
-            waiting += [(wish.prompt.messages[-1].content, seat) for seat in draws([wish])]
+            waiting += [(wish, seat) for seat in draws([wish])]
         if len(written) == crash:
             return written
-        prompt, seat = waiting.pop(order.randrange(len(waiting)))
-        came = sample(seat, said(prompt, seat.seed))
-        written.append(records.from_sample("a", 0, chain.asked, came))
-        wishes = chain.receive(came)
+        draw, seat = waiting.pop(order.randrange(len(waiting)))
+        came = sample(seat, said(draw.prompt.messages[-1].content, seat.seed))
+        written.append(records.from_sample("a", 0, draw.state, came))
+        wishes = chain.receive(came, (0, draw.state))
 
 
 def fresh(seed: int, k: int = 2, cap: int = 100) -> Chain:
@@ -112,9 +112,7 @@ def test_arrival_order_and_crashes_change_nothing(seed: int, order: int, crash: 
     found = drive(again, again.start(), Random(order), crash)
     if isinstance(found, list):
         resumed = fresh(seed, k)
-        found = drive(
-            resumed, resumed.resume(*records.of_step(found, 0, resumed.state)), Random(order + 1), -1
-        )
+        found = drive(resumed, resumed.resume(records.by_place(found)), Random(order + 1), -1)
     assert found == expected
 
 
@@ -136,9 +134,10 @@ def test_a_judge_that_cannot_decide_parks_the_step() -> None:
     chain = fresh(3, cap=6)
     wishes = chain.start()
     while not isinstance(wishes[-1], Park):
-        for seat in draws(wishes):
-            text = ("yes", "no")[seat.draw % 2] if chain.asked != chain.state else f"x, {seat.draw}"
-            wishes = chain.receive(sample(seat, text))
+        for draw in wishes:
+            for seat in draw.seats:
+                text = ("yes", "no")[seat.draw % 2] if draw.state != chain.state else f"x, {seat.draw}"
+                wishes = chain.receive(sample(seat, text), (0, draw.state))
     assert wishes[-1].parked.reason == "whether two answers are the same: undecided after 6 samples"
 
 

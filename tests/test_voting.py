@@ -93,9 +93,9 @@ def test_as_many_draws_are_under_way_as_the_deficit_and_never_more(
     chain = Chain(task(), panel(AheadByK(k), cap=30), next(iter(task().segments())))
     order, waiting = Random(seed), draws(chain.start())
     while waiting:
-        _, top, second = chain.ballot.leaders()
+        _, top, second = chain.path[0].ballot.leaders()
         deficit = k - (top - second)
-        left = 30 - chain.ballot.total - chain.ballot.flagged
+        left = 30 - chain.path[0].ballot.total - chain.path[0].ballot.flagged
         assert len(waiting) == min(deficit, left)
         seat = waiting.pop(order.randrange(len(waiting)))
         wishes = chain.receive(sample(seat, said[seat.draw]))

@@ -26,6 +26,10 @@ _OPTIONS = {
         help="A file with the endpoint's key, on the machines that draw.", envvar="MAKER_KEY_FILE"
     ),
     "durability": typer.Option(help="Sync the journal once a second, or with every decision."),
+    "window": typer.Option(
+        help="Steps voted on at a time, each from the answer that leads so far at the one before.",
+        envvar="MAKER_WINDOW",
+    ),
     "seal_seconds": typer.Option(help="In an object store: how long records wait until they are written."),
     "seal_records": typer.Option(help="In an object store: how many records wait at most."),
     "max_calls": typer.Option(help="The most samples that the run may draw."),

@@ -74,13 +74,13 @@ class SimDisk(Disk):
         world, log = self.process.world, self.process.world.log
         if data.startswith(b'{"kind":"sample"'):
             line = json.loads(data)
-            log.written.append(
-                (world.loop.now, self.process.name, line["segment"], line["step"], line["draw"])
-            )
+            seat = (line["segment"], line["step"], line["state"], line["draw"])
+            log.written.append((world.loop.now, self.process.name, *seat))
+            log.sampled.add((line["segment"], line["step"]))
             log.journaled.add((line["segment"], line["step"], line["text"]))
         elif data.startswith(b'{"kind":"decision"'):
             line = json.loads(data)
-            log.decided.add((line["segment"], line["step"]))
+            log.decided[line["segment"], line["step"]].append((world.loop.now, self.process.name))
 
     def write(self, file: int, data: bytes) -> None:
         part = data[: self.process.world.lot.randrange(len(data))]

@@ -4,6 +4,7 @@ alone, so that the auditor can work out for itself what an undisturbed run decid
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from random import Random
 
@@ -13,12 +14,17 @@ from tests.simulation.world import CURRENT
 
 
 def answer(seed: int, segment: str, step: int, state: int, draw: int, error: float, flags: float) -> str:
-    """What the endpoint says, unique to the draw: `NUMBER DRAW`, or `? DRAW` where it talks nonsense."""
+    """What the endpoint says, unique to state and draw: `NUMBER PLACE`, or `? PLACE` for nonsense."""
     lot = Random(f"{seed}/{segment}/{step}/{state}/{draw}")
     if lot.random() < flags:
-        return f"? {draw}"
+        return f"? {state}.{draw}"
     truth = (state * 31 + 17) % 5
-    return f"{(truth + lot.randint(1, 2)) % 5 if lot.random() < error else truth} {draw}"
+    return f"{(truth + lot.randint(1, 2)) % 5 if lot.random() < error else truth} {state}.{draw}"
+
+
+def digest(state: int) -> str:
+    """As records name a state."""
+    return hashlib.blake2b(str(state).encode(), digest_size=8).hexdigest()
 
 
 class Trail:
@@ -74,21 +80,24 @@ class Endpoint:
 
     name, temperatures = "endpoint", (None, None)
 
-    def __init__(self, seed: int, error: float, flags: float, faults: float) -> None:
+    def __init__(self, seed: int, error: float, flags: float, faults: float, window: int) -> None:
         self._seed, self._error, self._flags, self._faults = seed, error, flags, faults
+        self._window = window
 
     async def draw(self, request: Request) -> AsyncIterator[Sample]:
         process, step = CURRENT.get(), request.step
         world, log = process.world, process.world.log
+        place = (step.segment, step.index, digest(step.state))
         waits = sorted((world.lot.expovariate(1.0), seat.draw, seat) for seat in request.seats)
         for _, draw, _ in waits:
             process.check()
-            log.calls.append((world.loop.now, process.name, step.segment, step.index, draw))
-        if step.index and (step.segment, step.index - 1) not in log.decided:
+            log.calls.append((world.loop.now, process.name, *place, draw))
+        before = (step.segment, step.index - 1)
+        if step.index and before not in (log.decided if self._window == 1 else log.sampled):
             log.wrong.append(f"{step.segment}:{step.index} was asked before the step before it was written")
         if step.index == 0 and "/" in step.segment:
-            parent, _, place = step.segment.rpartition("/")
-            fork = f'{{"kind":"decision","segment":"{parent}","step":{place.partition(".")[0]},'
+            parent, _, child = step.segment.rpartition("/")
+            fork = f'{{"kind":"decision","segment":"{parent}","step":{child.partition(".")[0]},'
             if not world.machine.keeps(fork.encode()):
                 log.wrong.append(f"{step.segment} was begun before the fork that it comes from was durable")
         waited = 0.0
@@ -101,7 +110,7 @@ class Endpoint:
                 await asyncio.sleep(world.lot.expovariate(2.0))
             process.check()
             text = answer(self._seed, step.segment, step.index, step.state, draw, self._error, self._flags)
-            log.texts[step.segment, step.index, draw] = text
+            log.texts[*place, draw] = text
             yield Sample(seat, text, "stop", 1, 1, wait)
 
     async def aclose(self) -> None:

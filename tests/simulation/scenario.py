@@ -75,6 +75,7 @@ class _Scenario:
             error=lot.choice((0.0, 0.1, 0.3)),
             flags=lot.choice((0.0, 0.2)),
             durability=lot.choice(("group", "group", "step")),
+            window=lot.choice((1, 1, 2, 6)),
         )
         self.faults = lot.choice((0.0, 0.1))
         journal.CHUNK_BYTES = lot.choice((600, 2000, 6000, 4 << 20))
@@ -95,7 +96,7 @@ class _Scenario:
         if not self.wrong:
             self.wrong += audit(self.world.folder / "run", self.asked, log)
         self.wrong += [f"{type(error).__name__}: {error}" for error in self.world.loop.errors]
-        seats = Counter((segment, step, draw) for _, _, segment, step, draw in log.calls)
+        seats = Counter(tuple(seat) for _, _, *seat in log.calls)
         redrawn = sum(seats.values()) - len(seats)
         return Outcome(self.world.seed, self.wrong, self.world.hits, sum(seats.values()), redrawn)
 
@@ -122,7 +123,8 @@ class _Scenario:
             return finished
         subject = assembly.task(manifest)
         terms = Terms(Spend(calls, NO_CAP, NO_CAP))
-        operation = Operation(workers=workers, durability=asked.durability)
+        window = self.world.lot.randint(1, asked.window)
+        operation = Operation(workers=workers, durability=asked.durability, window=window)
         command = Command(directory, manifest, subject, operation, terms=terms)
         return await command.carry_out(crew)
 
@@ -209,7 +211,9 @@ _DISTURBED = {"done", "parked", "budget", "blocked", "stopped", "fenced", "faile
 
 def _manifest(asked: Asked, faults: float, cap: int) -> Manifest:
     here = "tests.simulation.endpoint"
-    options = f"seed={asked.seed},error={asked.error},flags={asked.flags},faults={faults}"
+    options = (
+        f"seed={asked.seed},error={asked.error},flags={asked.flags},faults={faults},window={asked.window}"
+    )
     return Manifest(
         run=f"simulated-{asked.seed}",
         maker="0",

@@ -95,16 +95,18 @@ class Log:
     """What the world saw from outside, each with its virtual time; Maker never reads it."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[float, str, str, int, int]] = []
-        """(when, process, segment, step, draw) of each call that reached the endpoint."""
-        self.texts: dict[tuple[str, int, int], str] = {}
-        """(segment, step, draw) to what the endpoint answered."""
+        self.calls: list[tuple[float, str, str, int, str, int]] = []
+        """(when, process, segment, step, digest of its state, draw) of each call to the endpoint."""
+        self.texts: dict[tuple[str, int, str, int], str] = {}
+        """(segment, step, digest of its state, draw) to what the endpoint answered."""
         self.journaled: set[tuple[str, int, str]] = set()
         """(segment, step, text) of each sample that some process has written."""
-        self.written: list[tuple[float, str, str, int, int]] = []
-        """(when, process, segment, step, draw) of each sample on the disk."""
-        self.decided: set[tuple[str, int]] = set()
-        """Steps that some process has written a decision of."""
+        self.written: list[tuple[float, str, str, int, str, int]] = []
+        """(when, process, segment, step, digest of its state, draw) of each sample on the disk."""
+        self.sampled: set[tuple[str, int]] = set()
+        """Steps that some process has written a sample of."""
+        self.decided: dict[tuple[str, int], list[tuple[float, str]]] = defaultdict(list)
+        """(segment, step) to (when, process) of each decision that was written of it."""
         self.claims: list[tuple[float, str, str, tuple[int, int]]] = []
         """(when, process, lane, epoch)"""
         self.told: list[tuple[float, str, str, object]] = []

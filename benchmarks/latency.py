@@ -1,0 +1,68 @@
+"""How long a step of a voted chain takes, in mean latencies of a call: `python -m benchmarks.latency`.
+
+A simulated model answers after a lognormal time of 20 ms in the mean, on the wall clock; chains of 1,023
+steps (ten disks), k = 3, 2 wrong answers in a thousand. An agent that does not vote takes 1.0 by definition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import maker
+from benchmarks.record import keep
+
+MEAN = 0.02
+"""Seconds."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--windows", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--sigmas", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--engine", default="inline", choices=["inline", "ray"])
+    asked = parser.parse_args()
+    rows = [
+        _row(sigma, window, asked.runs, asked.engine) for sigma in asked.sigmas for window in asked.windows
+    ]
+    command = f"python -m benchmarks.latency --engine {asked.engine} --runs {asked.runs}"
+    keep(f"latency-{asked.engine}", rows, command)
+
+
+def _row(sigma: float, window: int, runs: int, engine: Any) -> dict[str, float]:
+    ended = [_run(sigma, window, seed, engine) for seed in range(runs)]
+    steps = [each.seconds / each.steps / MEAN for each in ended]
+    return {
+        "sigma": sigma,
+        "window": window,
+        "latencies/step": round(statistics.median(steps), 3),
+        "min": round(min(steps), 3),
+        "max": round(max(steps), 3),
+        "votes/step": round(statistics.median(each.votes / each.steps for each in ended), 4),
+        "samples/step": round(statistics.median(each.samples / each.steps for each in ended), 4),
+    }
+
+
+def _run(sigma: float, window: int, seed: int, engine: Any) -> maker.RunResult:
+    median = MEAN / math.exp(sigma**2 / 2)
+    with tempfile.TemporaryDirectory() as folder:
+        ended = maker.run(
+            "hanoi",
+            params={"disks": 10},
+            model=f"sim:error=0.002,latency={median},sigma={sigma}",
+            seed=seed,
+            engine=engine,
+            window=window,
+            run_dir=Path(folder) / "run",
+        )
+    assert ended.verified, ended.reason
+    return ended
+
+
+if __name__ == "__main__":
+    main()
