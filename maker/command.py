@@ -90,8 +90,8 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        more = (self.operation.window, self.operation.seal, pacing.limits.paused)
-        return Orders(self.manifest, *where, *how, retried, self.terms, *more)
+        window, seal = self.operation.window, self.operation.seal
+        return Orders(self.manifest, *where, *how, retried, self.terms, window, seal, pacing.limits.paused)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""

@@ -232,7 +232,9 @@ def test_a_damaged_claim_says_which_file_and_what_to_do(maker: Maker, run: Path)
 
 def test_a_done_run_without_all_of_its_journal_is_damaged(maker: Maker, run: Path) -> None:
     copy = Path(shutil.copytree(run, run.parent / "less"))
-    for chunk in chunks.of(RunDirectory(copy).lane("0001"))[-2:]:  # the last one may hold nothing but a header
+    for chunk in chunks.of(RunDirectory(copy).lane("0001"))[
+        -2:
+    ]:  # the last one may hold nothing but a header
         chunk.unlink()
     for words in (("status", copy), ("verify", copy), ("resume", copy)):
         ended = maker(*words)
