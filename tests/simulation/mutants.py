@@ -107,14 +107,11 @@ def a_failed_sync_is_taken_for_a_success(patch: MonkeyPatch) -> None:
 
 
 def a_sample_is_written_after_it_is_read(patch: MonkeyPatch) -> None:
-    def receive(drive: Drive, event: Any) -> Any:
+    def receive(drive: Drive, draw: Any, event: Any) -> Any:
         if not isinstance(event, Sample):
             raise event
-        where = (drive.chain.step, drive.chain.state)
-        wishes = drive.chain.receive(event)
-        record = records.from_sample(where[0].segment, where[0].index, where[1], event)
-        drive.engine.write(record)
-        drive.samples.append(record)
+        wishes = drive.chain.receive(event, (draw.step.index, draw.state))
+        drive._write_sample(draw, event)
         return wishes
 
     patch.setattr(Drive, "_receive", receive)
@@ -133,13 +130,35 @@ def the_next_step_is_asked_before_the_decision_is_written(patch: MonkeyPatch) ->
 
 
 def a_decision_is_not_written(patch: MonkeyPatch) -> None:
-    start = Chain._commit
+    do = Drive.do
 
-    def forgetful(chain: Chain, key: str) -> Any:
-        wishes = start(chain, key)
-        return [w for w in wishes if not (isinstance(w, Commit) and w.decision.index == 1)]
+    def forgetful(drive: Drive, wishes: Any) -> Any:
+        return do(drive, [w for w in wishes if not (isinstance(w, Commit) and w.decision.index == 1)])
 
-    patch.setattr(Chain, "_commit", forgetful)
+    patch.setattr(Drive, "do", forgetful)
+
+
+# -- guesses ---------------------------------------------------------------------------------------
+
+
+def samples_of_steps_behind_the_head_are_forgotten_on_resume(patch: MonkeyPatch) -> None:
+    resume = Chain.resume
+
+    def near(chain: Chain, found: Any) -> Any:
+        return resume(chain, {index: said for index, said in found.items() if index == chain.step.index})
+
+    patch.setattr(Chain, "resume", near)
+
+
+def a_sample_votes_whatever_state_it_was_drawn_for(patch: MonkeyPatch) -> None:
+    def careless(chain: Chain, place: Any) -> Any:
+        return next(iter(chain._votings.get(place[0], {}).values()), None)
+
+    patch.setattr(Chain, "_at", careless)
+
+
+def what_was_built_on_an_overtaken_answer_stays(patch: MonkeyPatch) -> None:
+    patch.setattr(Chain, "_cut", lambda chain, voting: None)
 
 
 # -- owners ----------------------------------------------------------------------------------------
@@ -207,18 +226,8 @@ def votes_of_the_open_step_are_drawn_again(patch: MonkeyPatch) -> None:
 
 
 def the_open_steps_samples_are_missing_from_the_header(patch: MonkeyPatch) -> None:
-    patch.setattr(records, "head", _head_without_samples)
-
-
-def _head_without_samples(step: Any, samples: Any, park: Any, amend: Any) -> Any:
-    return {
-        "segment": step.segment,
-        "step": step.index,
-        "state": step.state,
-        "samples": [],
-        "park": park,
-        "amend": amend,
-    }
+    head = records.head
+    patch.setattr(records, "head", lambda step, samples, *more: head(step, [], *more))
 
 
 def flagged_samples_are_forgotten_on_resume(patch: MonkeyPatch) -> None:
