@@ -122,7 +122,11 @@ def open_twice(content: list[Record]) -> None:
 
 
 def go_on_after_the_end(content: list[Record]) -> None:
-    content.append(content[nth(content, 9, kind="sample")])
+    content.append({**content[nth(content, 30, kind="decision")], "step": 31})
+
+
+def sample_of_no_segment(content: list[Record]) -> None:
+    content[nth(content, 9, kind="sample")]["segment"] = "7"
 
 
 def end_too_soon(content: list[Record]) -> None:
@@ -136,15 +140,16 @@ def no_draws(content: list[Record]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lose_decision, "a sample of step 0:8, expected step 7"),
+        (lose_decision, "a decision of step 0:8, expected step 7"),
         (repeat_decision, "a decision of step 0:7, expected step 8"),
         (lose_sample, "which is no sample of it from that state"),
         (vote_for_nothing, "step 0:7 counts draw 77, which is no sample"),
         (vote_twice, "step 0:7 counts draw 0 twice"),
         (sample_of_another_state, "which is no sample of it from that state"),
-        (sample_of_another_step, "a sample of step 0:30, expected step"),
+        (sample_of_another_step, "which is no sample of it from that state"),
         (open_twice, "segment 0 is opened a second time"),
-        (go_on_after_the_end, "a sample of segment 0, which is not under way"),
+        (go_on_after_the_end, "a decision of segment 0, which is not under way"),
+        (sample_of_no_segment, "a sample of segment 7, which was not opened"),
         (end_too_soon, "the end of step 0:30, expected step 31"),
         (no_draws, "a record is not of format"),
     ],

@@ -248,14 +248,19 @@ def _redrawn(owners: _Owners, log: Log) -> Iterator[str]:
 
 
 def _went_back(owners: _Owners, asked: Asked, log: Log) -> Iterator[str]:
-    """A step that was decided is not asked again; `group` may forget it in an outage."""
+    """A step that was decided is not asked again, and when one was asked, all a window before it were decided;
+    `group` may forget it in an outage."""
+    reached: dict[str, tuple[int, float]] = {}
     for when, process, segment, step, *_ in log.calls:
-        decided = [at for at, by in log.decided[segment, step] if at < when and owners.holds(by, at)]
-        if not decided or not owners.holds(process, when):
+        if not owners.holds(process, when):
             continue
-        forgotten = asked.durability == "group" and any(decided[-1] <= out <= when for out in log.outages)
-        if not forgotten:
-            yield f"{process} went back to {segment}:{step} at {when:.2f}, decided at {decided[-1]:.2f}"
+        furthest, then = reached.get(segment, (0, when))
+        if asked.durability == "group" and any(then <= out <= when for out in log.outages):
+            furthest = 0
+        if step <= furthest - asked.window:
+            yield f"{process} went back to {segment}:{step} at {when:.2f}, after {furthest} at {then:.2f}"
+        if step >= furthest:
+            reached[segment] = (step, when)
 
 
 def _after_the_end(owners: _Owners, log: Log) -> Iterator[str]:

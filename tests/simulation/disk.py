@@ -80,7 +80,7 @@ class SimDisk(Disk):
             log.journaled.add((line["segment"], line["step"], line["text"]))
         elif data.startswith(b'{"kind":"decision"'):
             line = json.loads(data)
-            log.decided[line["segment"], line["step"]].append((world.loop.now, self.process.name))
+            log.decided.add((line["segment"], line["step"]))
 
     def write(self, file: int, data: bytes) -> None:
         part = data[: self.process.world.lot.randrange(len(data))]

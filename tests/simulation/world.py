@@ -105,8 +105,8 @@ class Log:
         """(when, process, segment, step, digest of its state, draw) of each sample on the disk."""
         self.sampled: set[tuple[str, int]] = set()
         """Steps that some process has written a sample of."""
-        self.decided: dict[tuple[str, int], list[tuple[float, str]]] = defaultdict(list)
-        """(segment, step) to (when, process) of each decision that was written of it."""
+        self.decided: set[tuple[str, int]] = set()
+        """Steps that some process has written a decision of."""
         self.claims: list[tuple[float, str, str, tuple[int, int]]] = []
         """(when, process, lane, epoch)"""
         self.told: list[tuple[float, str, str, object]] = []
