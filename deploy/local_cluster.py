@@ -51,6 +51,7 @@ def main() -> None:
     head = {**shape, "include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": port}
     folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
     head["temp_dir"] = folder
+    head["dashboard_agent_listen_port"] = free_port()  # Ray's own is one for the whole machine
     cluster = Cluster(initialize_head=True, head_node_args=head)
     # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
     Path(folder, "ray_current_cluster").write_text(cluster.address)

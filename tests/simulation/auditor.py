@@ -248,7 +248,7 @@ def _redrawn(owners: _Owners, log: Log) -> Iterator[str]:
 
 
 def _went_back(owners: _Owners, asked: Asked, log: Log) -> Iterator[str]:
-    """A step that was decided is not asked again, and when one was asked, all a window before it were decided;
+    """A step that was decided is not asked again; when one is asked, all a window before it were decided;
     `group` may forget it in an outage."""
     reached: dict[str, tuple[int, float]] = {}
     for when, process, segment, step, *_ in log.calls:
