@@ -19,6 +19,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,7 +33,8 @@ from maker.records import FORMAT, Record
 LEVEL = 1
 """Of compression: 6 saves a tenth of the space for ten times the time (docs/LOG.md)."""
 
-_NAME = re.compile(r"\d+\.(jsonl|(\d+\.)?jsonl\.zst)")
+_NAME = re.compile(r"(\d+)\.(?:jsonl|(?:(\d+)\.)?jsonl\.zst)")
+"""(number, bytes sealed)"""
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -55,14 +57,9 @@ def decode(chunk: Place, offset: int, line: bytes) -> Record:
 
 def of(folder: P) -> list[P]:
     """A lane's chunks by number; of several forms the longest sealed one counts."""
-    found = sorted((each for each in entries(folder) if _NAME.fullmatch(each.name)), key=_rank)
-    return list({number(chunk): chunk for chunk in found}.values())
-
-
-def _rank(chunk: Place) -> tuple[int, int]:
-    """(number, bytes sealed)"""
-    length = chunk.name.split(".")[1]
-    return number(chunk), int(length) if length.isdigit() else -1
+    forms = ((_NAME.fullmatch(each.name), each) for each in entries(folder))
+    ranked = ((int(form[1]), int(form[2] or -1), chunk) for form, chunk in forms if form)
+    return list({number: chunk for number, _, chunk in sorted(ranked, key=itemgetter(0, 1))}.values())
 
 
 def number(chunk: Place) -> int:

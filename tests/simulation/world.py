@@ -141,7 +141,8 @@ class Machine:
 
     def keeps(self, mark: bytes) -> bool:
         """Whether some lane's file holds these bytes where an outage would leave them."""
-        return any(mark in _durable(path, size) for path, size in self.synced.items() if path.exists())
+        newest_first = reversed(self.synced.items())
+        return any(mark in _durable(path, size) for path, size in newest_first if path.exists())
 
     def lose_power(self, lot: Random) -> None:
         """Each file keeps some prefix of what was not synced, each folder some first changes of its names."""
