@@ -172,7 +172,9 @@ class _Scenario:
             allowed = _FINE if process.calm else _DISTURBED
             if error is not None and (process.calm or not isinstance(error, MakerError)):
                 self.wrong.append(f"{process.name} raised {type(error).__name__}: {error}")
-            elif error is None and task.result().status not in allowed:
+            elif error is None and (
+                task.result().status not in allowed or "please report this" in (task.result().reason or "")
+            ):
                 self.wrong.append(f"{process.name} ended {task.result().status}: {task.result().reason}")
             elif error is not None and error.exit_code not in (1, 2, 5):
                 self.wrong.append(f"{process.name} raised {type(error).__name__}: {error}")
