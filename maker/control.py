@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maker.concurrency import MOST
-from maker.errors import JournalDamagedError, UsageError
+from maker.errors import JournalDamagedError, UsageError, first_fault
 from maker.nouns import Json
 
 
@@ -87,8 +87,6 @@ def _read(stored: Json) -> Control:
     try:
         return Control.model_validate(stored)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
         raise JournalDamagedError(
-            f"a file in control/ is no request ({place}: {first['msg']}): put the file back as it was"
+            f"a file in control/ is no request ({first_fault(error)}): put the file back as it was"
         ) from None

@@ -5,13 +5,22 @@ A message says what was seen, what was expected and what to do. It never holds a
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def inert(text: object, limit: int = 300) -> str:
     """Text from outside (a model's, a plug-in's) for a message: one line, cut, the unprintable escaped."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
     return shown if len(shown) <= limit else shown[:limit] + "..."
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that a file of ours has wrong, with its place in the file."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 class MakerError(Exception):

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from maker import chunks, compatibility, history, journal
 from maker.disk import DISK, Disk
-from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError
+from maker.errors import FencedError, IncompatibleResumeError, JournalDamagedError, UsageError, first_fault
 from maker.manifest import Manifest
 from maker.nouns import Json
 from maker.objects import ObjectPath
@@ -109,11 +109,7 @@ class RunDirectory:
         try:
             return Manifest.model_validate(stored)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise JournalDamagedError(
-                f"{path}: {place}: {first['msg']}: put back the file as it was"
-            ) from None
+            raise JournalDamagedError(f"{path}: {first_fault(error)}: put back the file as it was") from None
 
     def claim(self, settings: dict[str, Json]) -> int:
         """Take the run over for a command, and record its settings; the command's number, from 1.
