@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -39,7 +40,7 @@ class Nowhere:
 
     full = False
 
-    def append(self, record: Record) -> None:
+    def append(self, *records: Record) -> None:
         pass
 
     def turn(self, page: Page) -> None:
@@ -80,7 +81,7 @@ def serial() -> None:
         votes: Counter[str] = Counter()
         answers, draw = {}, 0
         while True:
-            text = MODEL._draw(step, Seat(draw, "sim", None, draw + 1000 * step.index), 0.002).text
+            text = drawn(step, Seat(draw, "sim", None, draw + 1000 * step.index)).text
             answer = TASK.parse(step, text)
             draw += 1
             votes[str(answer)] += 1
@@ -102,7 +103,7 @@ def chain() -> None:
 
 
 def drawn(step: Step, seat: Seat) -> Sample:
-    return MODEL._draw(step, seat, 0.002)
+    return MODEL._draw(partial(MODEL._say, step), seat, 0.002)
 
 
 def engine() -> None:

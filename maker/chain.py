@@ -135,12 +135,12 @@ class Chain:
         self.path = [head]
         return self._proceed(head)
 
-    def receive(self, sample: Sample, place: Place | None = None) -> list[Wish]:
-        """A sample has come in, and is in the journal, for the place of its Draw; None: for the head (R2)."""
+    def receive(self, *samples: Sample, place: Place | None = None) -> list[Wish]:
+        """Samples have come in, and are in the journal, for the place of their Draw, or for the head (R2)."""
         voting = self._at(place)
         if voting is None:
             return []
-        voting.receive(sample)
+        voting.receive(*samples)
         return self._proceed(voting)
 
     def fail(self, reason: str, place: Place | None = None) -> list[Wish]:
@@ -227,7 +227,7 @@ class Chain:
         if place is None:
             return self.path[0]
         index, state = place
-        judging = self.path[0].judging
+        judging = self.path[0].judging if self.path else None
         if judging is not None and judging.state == state:
             return self.path[0]
         return self._votings.get(index, {}).get(state)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
+from pydantic_core import PydanticSerializationError, to_json
 
 from maker.disk import Disk
 from maker.errors import JournalDamagedError
@@ -40,7 +41,10 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 def encode(record: Record, crc: int) -> tuple[bytes, int]:
     """A record's line, and the checksum that the next line continues."""
-    body = _encode(record)[:-1].encode("ascii")
+    try:
+        body = to_json(record, ensure_ascii=True)[:-1]
+    except PydanticSerializationError:  # a lone surrogate
+        body = _encode(record)[:-1].encode("ascii")
     crc = zlib.crc32(body, crc)
     return b'%b,"crc":%d}\n' % (body, crc), crc
 

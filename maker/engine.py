@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import TypeAlias
 
 from maker import records
@@ -29,6 +30,7 @@ from maker.throttle import Throttles
 from maker.voting import Draw
 
 Ended: TypeAlias = Finish | Park | Wait
+Came: TypeAlias = tuple[Draw, Sample | BaseException]
 
 
 @dataclass(slots=True)
@@ -96,16 +98,21 @@ class Engine:
         drive.ended = drive.join(finals)
         return drive
 
-    def write(self, record: records.Record) -> None:
-        self.journal.append(record)
-        self.ledger.fold(record)
+    def write(self, *lines: records.Record) -> None:
+        self.journal.append(*lines)
+        for record in lines:
+            self.ledger.fold(record)
 
-    def write_sample(self, record: records.Record) -> None:
-        """Before a sample whose model is not what it was, say so."""
-        if drift := self.ledger.drift(record):
-            self.write(drift)
-            self.drifts[record["model"]] = drift
-        self.write(record)
+    def write_samples(self, samples: list[records.Record]) -> None:
+        """At once; before one whose model is not what it was, say so."""
+        if all(map(self.ledger.expects, samples)):
+            self.write(*samples)
+            return
+        for record in samples:
+            if drift := self.ledger.drift(record):
+                self.write(drift)
+                self.drifts[record["model"]] = drift
+            self.write(record)
 
     def turn_if_full(self) -> None:
         """Begin a new page, at a moment when every chain's wishes have been written."""
@@ -140,7 +147,9 @@ class Drive:
     """Of the head."""
     models: Mapping[str, Model] = field(default_factory=dict)
     """Who draws at the head, by the name that seats carry."""
-    inbox: asyncio.Queue[tuple[Draw, Sample | BaseException]] = field(default_factory=asyncio.Queue)
+    inbox: list[Came] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something is in the inbox."""
     draws: set[asyncio.Task[None]] = field(default_factory=set)
     ended: Ended | None = None
 
@@ -148,7 +157,8 @@ class Drive:
         try:
             self.engine.turn_if_full()
             while self.ended is None:
-                self.ended = self.do(self._receive(*await self.inbox.get()))
+                await self.came.wait()
+                self.ended = self._take_in()
                 self.engine.turn_if_full()
             return self.ended
         except BlockedError:
@@ -160,6 +170,13 @@ class Drive:
             await self._cancel()
             if self.engine.allowance:
                 self.engine.allowance.drop(self.chain.step.segment)
+
+    def _take_in(self) -> Ended | None:
+        """All that has come in: written first, then read one after the other."""
+        for _, came in groupby(self._written(), lambda each: id(each[0])):
+            if ended := self.do(self._receive(*came)):
+                return ended
+        return None
 
     def do(self, wishes: list[Wish]) -> Ended | None:
         for wish in wishes:
@@ -198,24 +215,36 @@ class Drive:
             self.engine.write(park)
         self.park = park
 
-    def _receive(self, draw: Draw, event: Sample | BaseException) -> list[Wish]:
+    def _receive(self, *came: Came) -> list[Wish]:
+        """What one draw has come to."""
+        draw, last = came[-1]
         place = (draw.step.index, draw.state)
-        if isinstance(event, Sample):
-            self._write_sample(draw, event)
-            return self.chain.receive(event, place)
-        if isinstance(event, BlockedError | KeyboardInterrupt):
-            raise event
-        return self.chain.fail(explained("the model", draw.step, event), place)
+        samples = [event for _, event in came if isinstance(event, Sample)]
+        wishes = self.chain.receive(*samples, place=place) if samples else []
+        if isinstance(last, BlockedError | KeyboardInterrupt):
+            raise last
+        if isinstance(last, BaseException):
+            wishes += self.chain.fail(explained("the model", draw.step, last), place)
+        return wishes
 
-    def _write_sample(self, draw: Draw, sample: Sample) -> None:
-        segment, index = draw.step.segment, draw.step.index
-        record = records.from_sample(segment, index, draw.state, sample)
-        self.engine.write_sample(record)
-        if index >= self.chain.step.index:
-            self.samples.append(record)
+    def _written(self) -> list[Came]:
+        """What is in the inbox, its samples in the journal."""
+        came, self.inbox = self.inbox, []
+        self.came.clear()
+        samples = [(draw, event) for draw, event in came if isinstance(event, Sample)]
+        lines = [records.from_sample(d.step.segment, d.step.index, d.state, s) for d, s in samples]
+        if lines:
+            self.engine.write_samples(lines)
+        self.samples += [each for each in lines if each["step"] >= self.chain.step.index]
         if self.engine.allowance:
-            place = (segment, index, draw.state, sample.seat.draw)
-            self.engine.allowance.settle(place, sample.tokens_out)
+            for draw, sample in samples:
+                place = (draw.step.segment, draw.step.index, draw.state, sample.seat.draw)
+                self.engine.allowance.settle(place, sample.tokens_out)
+        return came
+
+    def _put(self, draw: Draw, event: Sample | BaseException) -> None:
+        self.inbox.append((draw, event))
+        self.came.set()
 
     def _write_prompt(self, end: Decision | Parked, prompt: Prompt | None) -> None:
         """For whoever looks into a step, or trains on it: what was asked."""
@@ -253,16 +282,16 @@ class Drive:
             async for sample in model.draw(request):
                 _check(sample)
                 missing.discard(sample.seat.draw)
-                self.inbox.put_nowait((wish, sample))
+                self._put(wish, sample)
             if missing:
                 raise RuntimeError(f"{wish.model} left seats {sorted(missing)} unfilled")
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if me is not None and me.cancelling():
                 raise
-            self.inbox.put_nowait((wish, RuntimeError(f"{wish.model} cancelled itself")))
+            self._put(wish, RuntimeError(f"{wish.model} cancelled itself"))
         except BaseException as error:
-            self.inbox.put_nowait((wish, error))
+            self._put(wish, error)
 
     def _begin_no_more(self) -> None:
         """What is under way may end; what waits for allowance or for a pause to end never begins."""
@@ -275,25 +304,18 @@ class Drive:
 
     async def _drain(self) -> None:
         """Wait for what is under way and write what comes of it."""
-        while self.draws or not self.inbox.empty():
-            if self.draws:
-                await asyncio.wait(self.draws)
-            self._flush()
-
-    def _flush(self) -> None:
-        while not self.inbox.empty():
-            draw, event = self.inbox.get_nowait()
-            if isinstance(event, Sample):
-                self._write_sample(draw, event)
+        if self.draws:
+            await asyncio.wait(self.draws)
+        self._written()
 
     async def _cancel(self) -> None:
         """End what is under way; what has come in is written, at once too as a model may be slow to end."""
         draws = list(self.draws)
         for draw in draws:
             draw.cancel()
-        self._flush()
+        self._written()
         await asyncio.gather(*draws, return_exceptions=True)
-        self._flush()
+        self._written()
 
 
 def _doubtful(tally: Tally) -> bool:

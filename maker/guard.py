@@ -36,9 +36,14 @@ def guarded(
     try:
         return method(*args)
     except BaseException as error:
-        if isinstance(error, (*allowed, KeyboardInterrupt)):
+        if passes(error, allowed):
             raise
         raise PluginError(explained(what, step, error, blamed or method)) from error
+
+
+def passes(error: BaseException, allowed: tuple[type, ...]) -> bool:
+    """Whether an exception leaves a plug-in as it is."""
+    return isinstance(error, (*allowed, KeyboardInterrupt))
 
 
 def explained(what: str, step: Step | None, error: BaseException, method: object = None) -> str:

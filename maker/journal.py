@@ -80,7 +80,7 @@ class Journal(Protocol):
         """It is time to turn the page."""
         ...
 
-    def append(self, record: Record) -> None: ...
+    def append(self, *records: Record) -> None: ...
     def turn(self, page: Page) -> None:
         """Seal what was written and go on with a new chunk."""
         ...
@@ -185,14 +185,23 @@ class Lane:
         for header in self._headers:
             yield from header["before"].get("finished", [])
 
-    def append(self, record: Record) -> None:
-        line, self._crc = chunks.encode(record, self._crc)
-        self._hash.update(line)
-        self._size += len(line)
-        with self._writing():
-            self._disk.write(self._file, line)
-            if self.durability == "step" and record["kind"] == "decision":
+    def append(self, *records: Record) -> None:
+        if self._refused:
+            raise self._refused
+        data = b"".join(map(self._line, records))
+        self._hash.update(data)
+        self._size += len(data)
+        try:
+            self._disk.write(self._file, data)
+        except OSError as error:
+            raise self._refuse(error) from None
+        if self.durability == "step" and any(each["kind"] == "decision" for each in records):
+            with self._writing():
                 self._make_durable()
+
+    def _line(self, record: Record) -> bytes:
+        line, self._crc = chunks.encode(record, self._crc)
+        return line
 
     def turn(self, page: Page) -> None:
         """Begin a new chunk whose header carries `page`, and seal the one before."""
@@ -258,11 +267,13 @@ class Lane:
         if self._refused:
             raise self._refused
         try:
-            with storage(self.folder):
-                yield
-        except StorageError as error:
-            self._refused = error
-            raise
+            yield
+        except OSError as error:
+            raise self._refuse(error) from None
+
+    def _refuse(self, error: OSError) -> StorageError:
+        self._refused = refused(self.folder, error)
+        return self._refused
 
     def close(self) -> None:
         file, self._file = self._file, -1

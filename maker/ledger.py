@@ -20,13 +20,19 @@ class Ledger:
     """Of the lane since the run began."""
     seen: dict[str, dict[str, Json]] = field(default_factory=dict)
     """By a model's name: the model and the system fingerprint that its endpoint last named, if any."""
-    _chunk: Totals = field(default_factory=Totals)
+    _turned: dict[str, int] = field(init=False)
+    """The counts when the last chunk began."""
     _parks: int = 0
     _finished: list[list[Json]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._turned = self._counts()
+
+    def _counts(self) -> dict[str, int]:
+        return {name: getattr(self.totals, name) for name in ("steps", "samples", "flagged", "contested")}
+
     def fold(self, record: Record) -> None:
         self.totals.fold(record)
-        self._chunk.fold(record)
         if record["kind"] == "sample":
             self._see(record)
         elif record["kind"] == "event":
@@ -41,13 +47,18 @@ class Ledger:
             case {"event": "park"}:
                 self._parks += 1
 
+    def expects(self, record: Record) -> bool:
+        """Whether a sample comes from just the model that its seat's last one did."""
+        was = self.seen.get(record["model"])
+        return was is not None and (was["model"], was["system"]) == (record["echo"], record["system"])
+
     def drift(self, record: Record) -> Record | None:
         """The event to write before a sample that comes from another model than its seat's last one did.
 
         What an endpoint does not say is no change.
         """
         was = self.seen.get(record["model"])
-        if was is None or (was["model"], was["system"]) == (record["echo"], record["system"]):
+        if was is None or self.expects(record):
             return None
         now = _merged(was, record)
         if all(was[name] in (None, now[name]) for name in now):
@@ -55,16 +66,16 @@ class Ledger:
         return event("drift", model=record["model"], was=dict(was), now=now)
 
     def _see(self, record: Record) -> None:
-        was = self.seen.get(record["model"])
-        if was is None or (was["model"], was["system"]) != (record["echo"], record["system"]):
-            self.seen[record["model"]] = _merged(was or {"model": None, "system": None}, record)
+        if not self.expects(record):
+            was = self.seen.get(record["model"], {"model": None, "system": None})
+            self.seen[record["model"]] = _merged(was, record)
 
     def page(self, going: list[dict[str, Json]]) -> Page:
         """The next page, for segments that go on; the counts of the chunk before begin anew."""
-        counts = ("steps", "samples", "flagged", "contested")
-        before = {name: getattr(self._chunk, name) for name in counts}
-        before |= {"parked": self._parks, "finished": self._finished}
-        self._chunk, self._parks, self._finished = Totals(), 0, []
+        counts = self._counts()
+        chunk = {name: count - self._turned[name] for name, count in counts.items()}
+        before = {**chunk, "parked": self._parks, "finished": self._finished}
+        self._turned, self._parks, self._finished = counts, 0, []
         seen = {model: dict(names) for model, names in self.seen.items()}
         return Page(self.totals.to_json(), going, before, seen)
 

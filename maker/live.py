@@ -33,8 +33,8 @@ class _Memory:
     records: list[Record] = field(default_factory=list)
     full: bool = False
 
-    def append(self, record: Record) -> None:
-        self.records.append(record)
+    def append(self, *records: Record) -> None:
+        self.records += records
 
     def turn(self, page: Page) -> None:
         raise AssertionError("it is never full")

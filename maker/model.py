@@ -68,11 +68,16 @@ class Model(Protocol):
 
 def unsound(sample: Sample) -> str | None:
     """Why the journal could not hold a sample, if it could not."""
-    texts, counts = (sample.text, sample.finish), (sample.tokens_in, sample.tokens_out)
-    names = (sample.model, sample.system)
-    sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in counts)
-    if not all(name is None or isinstance(name, str) for name in names):
+    if not isinstance(sample.model, str | None) or not isinstance(sample.system, str | None):
         return "a sample's model and system are texts or None"
-    if not sound or not isinstance(sample.latency, int | float) or not math.isfinite(sample.latency):
+    said = isinstance(sample.text, str) and isinstance(sample.finish, str)
+    counted = isinstance(sample.tokens_in, int) and isinstance(sample.tokens_out, int)
+    if not (said and counted and _finite(sample.latency)):
         return "a sample needs text, finish, whole token counts and a finite latency"
+    if sample.logprob is not None and not _finite(sample.logprob):
+        return "a sample's logprob is a finite number or None"
     return None
+
+
+def _finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)

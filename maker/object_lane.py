@@ -129,14 +129,15 @@ class ObjectLane:
         """[segment, steps, final state] of every segment that finished before the newest chunk."""
         return history.finished(self.folder, self._last[2]) if self._last else iter(())
 
-    def append(self, record: Record) -> None:
+    def append(self, *records: Record) -> None:
         if self._refused:
             raise self._refused
         if not self._records:
             self._since = self._clock()
-        self._write(record)
-        self._records += 1
-        self._decided = self._decided or (self.durability == "step" and record["kind"] == "decision")
+        for record in records:
+            self._write(record)
+            self._decided |= self.durability == "step" and record["kind"] == "decision"
+        self._records += len(records)
 
     def _write(self, record: Record) -> None:
         assert self._lines is not None, "a page is turned before anything is written"

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from maker import answers, canonical, family
 from maker.answers import Answers
 from maker.errors import JoinError, JournalDamagedError, PluginError, inert
-from maker.guard import at, guarded, place
+from maker.guard import at, explained, passes, place
 from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Segment, Step
 
 T = TypeVar("T")
@@ -278,8 +278,13 @@ class Task:
         return self._call(what, step, canonical.plain, value)
 
     def _call(self, what: str, step: Step | None, method: Callable[..., T], *args: object) -> T:
-        blamed = getattr(self.decomposer, what, None) or self.decomposer.prompt
-        return guarded(what, step, method, *args, allowed=_ALLOWED.get(what, ()), blamed=blamed)
+        try:
+            return method(*args)
+        except BaseException as error:
+            if passes(error, _ALLOWED.get(what, ())):
+                raise
+            blamed = getattr(self.decomposer, what, None) or self.decomposer.prompt
+            raise PluginError(explained(what, step, error, blamed)) from error
 
     def _wrong(self, what: str, step: Step | None, value: object, expected: str) -> PluginError:
         where = place(getattr(self.decomposer, what))

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -99,17 +97,24 @@ class Voting:
         except PluginError as error:
             self.fail(str(error))
 
-    def receive(self, sample: Sample) -> None:
-        """A sample has come in (and is in the journal). One that is not wanted changes nothing (R2)."""
+    def receive(self, *samples: Sample) -> None:
+        """Samples have come in (and are in the journal). One that is not wanted changes nothing (R2).
+
+        However many come at a time, it stands afterwards as if they had come one by one.
+        """
         if self.judging:
-            self.judging.receive(sample)
+            self.judging.receive(*samples)
             self._ruled(self.judging)
-        elif sample.seat.draw in self.ballot.wanted and self.stuck is None:
-            try:
+            return
+        wanted = [each for each in samples if each.seat.draw in self.ballot.wanted]
+        if not wanted or self.stuck is not None:
+            return
+        try:
+            for sample in wanted:
                 self._count(sample)
-                self._proceed()
-            except PluginError as error:
-                self.fail(str(error))
+            self._proceed()
+        except PluginError as error:
+            self.fail(str(error))
 
     def fail(self, reason: str) -> None:
         """No draw can help, for a reason that is not the run's."""
@@ -136,10 +141,11 @@ class Voting:
             return []
         assert self.prompt is not None
         due, self._due = tuple(self._due), []
-        seats = sorted(self.panel.seats(self.step, self.state, due), key=attrgetter("model"))
-        by_model = groupby(seats, key=attrgetter("model"))
+        by_model: dict[str, list[Seat]] = {}
+        for seat in self.panel.seats(self.step, self.state, due):
+            by_model.setdefault(seat.model, []).append(seat)
         where = (self.step, self.state, self.prompt)
-        return [Draw(*where, model, tuple(group)) for model, group in by_model]
+        return [Draw(*where, model, tuple(seats)) for model, seats in sorted(by_model.items())]
 
     def lead(self) -> After | None:
         """Where the leading answer leads: the winner, or the one to bet on (R3), if there is any.

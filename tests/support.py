@@ -91,7 +91,7 @@ def drive(chain: Chain, say: Callable[[Step, Seat], str]) -> list[Wish]:
                 case Park() | Finish():
                     return [*out, wish]
         draw, seat = waiting.pop(0)
-        wishes = chain.receive(sample(seat, say(draw.step, seat)), (draw.step.index, draw.state))
+        wishes = chain.receive(sample(seat, say(draw.step, seat)), place=(draw.step.index, draw.state))
 
 
 def walk(task: Any) -> tuple[Decided, dict[str, Json]]:

@@ -93,7 +93,7 @@ def drive(chain: Chain, wishes: list[Wish], order: Random, crash: int) -> list[r
         draw, seat = waiting.pop(order.randrange(len(waiting)))
         came = sample(seat, said(draw.prompt.messages[-1].content, seat.seed))
         written.append(records.from_sample("a", 0, draw.state, came))
-        wishes = chain.receive(came, (0, draw.state))
+        wishes = chain.receive(came, place=(0, draw.state))
 
 
 def fresh(seed: int, k: int = 2, cap: int = 100) -> Chain:
@@ -137,7 +137,7 @@ def test_a_judge_that_cannot_decide_parks_the_step() -> None:
         for draw in wishes:
             for seat in draw.seats:
                 text = ("yes", "no")[seat.draw % 2] if draw.state != chain.state else f"x, {seat.draw}"
-                wishes = chain.receive(sample(seat, text), (0, draw.state))
+                wishes = chain.receive(sample(seat, text), place=(0, draw.state))
     assert wishes[-1].parked.reason == "whether two answers are the same: undecided after 6 samples"
 
 

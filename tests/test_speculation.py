@@ -78,7 +78,7 @@ class Life:
         came = sample(seat, self.speaker.say(draw.step, seat))
         self.samples.setdefault(place, []).append(came)
         self.paid += 1
-        return chain.receive(came, place)
+        return chain.receive(came, place=place)
 
     def _found(self) -> Found:
         found: dict[int, dict[str, list[Sample]]] = {}
@@ -134,27 +134,27 @@ def test_the_next_step_begins_when_the_first_answer_has_come() -> None:
     [first] = chain.start()
     assert isinstance(first, Draw)
     begun = [first.step.index]
-    wishes = chain.receive(sample(0, "a"), (0, first.state))
+    wishes = chain.receive(sample(0, "a"), place=(0, first.state))
     while wishes:
         [draw] = wishes
         assert isinstance(draw, Draw)
         begun.append(draw.step.index)
-        wishes = chain.receive(sample(0, "a"), (draw.step.index, draw.state))
+        wishes = chain.receive(sample(0, "a"), place=(draw.step.index, draw.state))
     assert begun == [0, 1, 2, 3], "and no further than the window"
 
 
 def test_an_answer_that_is_overtaken_takes_what_was_built_on_it_along_and_may_come_back() -> None:
     chain = Chain(task(9), panel(AheadByK(2)), SEGMENT, window=5)
     [head] = chain.start()
-    [on_a] = chain.receive(sample(0, "a"), (0, head.state))
-    chain.receive(sample(0, "x"), (1, on_a.state))
+    [on_a] = chain.receive(sample(0, "a"), place=(0, head.state))
+    chain.receive(sample(0, "x"), place=(1, on_a.state))
     assert len(chain.path) == 3
-    [more] = chain.receive(sample(1, "b"), (0, head.state))
+    [more] = chain.receive(sample(1, "b"), place=(0, head.state))
     assert len(chain.path) == 3, "a tie overtakes nobody"
     assert [seat.draw for seat in more.seats] == [2, 3]
-    [on_b] = chain.receive(sample(2, "b"), (0, head.state))
+    [on_b] = chain.receive(sample(2, "b"), place=(0, head.state))
     assert (on_b.step.state, len(chain.path)) == (["b"], 2)
-    wishes = [chain.receive(sample(draw, "a"), (0, head.state)) for draw in (3, 4, 5)]
+    wishes = [chain.receive(sample(draw, "a"), place=(0, head.state)) for draw in (3, 4, 5)]
     assert isinstance(wishes[-1][0], Commit)
     assert chain.path[0].ballot.votes('"x"') == 1, "its vote has not been lost"
 
@@ -162,10 +162,10 @@ def test_an_answer_that_is_overtaken_takes_what_was_built_on_it_along_and_may_co
 def test_what_was_built_on_an_overtaken_answer_counts_against_the_window_until_it_is_in() -> None:
     chain = Chain(task(9), panel(AheadByK(2)), SEGMENT, window=2)
     [head] = chain.start()
-    [on_a] = chain.receive(sample(0, "a"), (0, head.state))
-    assert [chain.receive(sample(draw, "b"), (0, head.state)) for draw in (1, 2)][-1] == []
-    assert chain.receive(sample(0, "a"), (1, on_a.state)) == []
-    [on_b] = chain.receive(sample(1, "a"), (1, on_a.state))
+    [on_a] = chain.receive(sample(0, "a"), place=(0, head.state))
+    assert [chain.receive(sample(draw, "b"), place=(0, head.state)) for draw in (1, 2)][-1] == []
+    assert chain.receive(sample(0, "a"), place=(1, on_a.state)) == []
+    [on_b] = chain.receive(sample(1, "a"), place=(1, on_a.state))
     assert isinstance(on_b, Draw)
     assert on_b.step.state == ["b"]
 
@@ -173,9 +173,9 @@ def test_what_was_built_on_an_overtaken_answer_counts_against_the_window_until_i
 def test_a_plugin_that_fails_on_a_guess_parks_nothing_until_the_guess_is_decided() -> None:
     chain = Chain(task(9), panel(AheadByK(2)), SEGMENT, window=3)
     [head] = chain.start()
-    assert chain.receive(sample(0, "crash"), (0, head.state)) == []
-    [more] = chain.receive(sample(1, "a"), (0, head.state))
-    wishes = [chain.receive(sample(draw, "a"), (0, head.state)) for draw in (2, 3)]
+    assert chain.receive(sample(0, "crash"), place=(0, head.state)) == []
+    [more] = chain.receive(sample(1, "a"), place=(0, head.state))
+    wishes = [chain.receive(sample(draw, "a"), place=(0, head.state)) for draw in (2, 3)]
     assert isinstance(more, Draw)
     assert any(isinstance(wish, Commit) for wish in wishes[-1])
 
@@ -183,9 +183,9 @@ def test_a_plugin_that_fails_on_a_guess_parks_nothing_until_the_guess_is_decided
 def test_a_model_that_fails_on_a_guess_parks_the_step_when_its_turn_comes() -> None:
     chain = Chain(task(9), panel(AheadByK(2)), SEGMENT, window=3)
     [head] = chain.start()
-    [ahead] = chain.receive(sample(0, "a"), (0, head.state))
+    [ahead] = chain.receive(sample(0, "a"), place=(0, head.state))
     assert chain.fail("it broke", (1, ahead.state)) == []
-    commit, park = chain.receive(sample(1, "a"), (0, head.state))
+    commit, park = chain.receive(sample(1, "a"), place=(0, head.state))
     assert isinstance(commit, Commit)
     assert isinstance(park, Park)
     assert (park.parked.index, park.parked.reason) == (1, "it broke")
@@ -204,7 +204,7 @@ class Folded(Spell):
 def test_some_tasks_begin_no_step_on_a_guess(decomposer: Spell) -> None:
     chain = Chain(Task(decomposer, "spell"), panel(AheadByK(2)), SEGMENT, window=9)
     [head] = chain.start()
-    assert chain.receive(sample(0, "a"), (0, head.state)) == []
+    assert chain.receive(sample(0, "a"), place=(0, head.state)) == []
 
 
 class Tree(Spell):
@@ -218,10 +218,10 @@ class Tree(Spell):
 def test_no_step_begins_behind_a_fork_that_is_not_decided() -> None:
     chain = Chain(Task(Tree(5), "tree"), panel(AheadByK(2)), SEGMENT, window=9)
     [head] = chain.start()
-    [ahead] = chain.receive(sample(0, "a"), (0, head.state))
-    assert chain.receive(sample(0, "a"), (1, ahead.state)) == []
-    assert chain.receive(sample(1, "a"), (1, ahead.state)) == [], "it is decided, but the head is not"
-    *commits, wait = chain.receive(sample(1, "a"), (0, head.state))
+    [ahead] = chain.receive(sample(0, "a"), place=(0, head.state))
+    assert chain.receive(sample(0, "a"), place=(1, ahead.state)) == []
+    assert chain.receive(sample(1, "a"), place=(1, ahead.state)) == [], "it is decided, but the head is not"
+    *commits, wait = chain.receive(sample(1, "a"), place=(0, head.state))
     assert [wish.decision.index for wish in commits if isinstance(wish, Commit)] == [0, 1]
     assert isinstance(wait, Wait)
     [draw] = chain.join(["x", "y"])
@@ -231,7 +231,7 @@ def test_no_step_begins_behind_a_fork_that_is_not_decided() -> None:
 def test_a_chain_ends_when_its_last_step_is_decided() -> None:
     chain = Chain(task(2), panel(AheadByK(1)), SEGMENT, window=9)
     [head] = chain.start()
-    commit, draw = chain.receive(sample(0, "a"), (0, head.state))
-    last = chain.receive(sample(0, "a"), (1, draw.state))
+    commit, draw = chain.receive(sample(0, "a"), place=(0, head.state))
+    last = chain.receive(sample(0, "a"), place=(1, draw.state))
     assert isinstance(commit, Commit)
     assert isinstance(last[-1], Finish)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache, partial
 from random import Random
 from typing import Protocol
 
@@ -20,6 +21,10 @@ from maker.options import Seconds
 
 MALFORMED = "I would rather not say."
 """What a sample of the flagged share reads; no parser should take it."""
+
+
+SPREAD = 0x9E3779B97F4A7C15
+"""2**64 over the golden ratio: multiples of it fill the circle evenly (Knuth, volume 3, 6.4)."""
 
 
 class Truthful(Protocol):
@@ -67,7 +72,8 @@ class Simulated:
 
     async def draw(self, request: Request) -> AsyncIterator[Sample]:
         error = self._error_at(request.step)
-        drawn = sorted((self._draw(request.step, seat, error) for seat in request.seats), key=_latency)
+        say = cache(partial(self._say, request.step))
+        drawn = sorted((self._draw(say, seat, error) for seat in request.seats), key=_latency)
         waited = 0.0
         for sample in drawn:
             if sample.latency > waited:
@@ -78,17 +84,20 @@ class Simulated:
     async def aclose(self) -> None:
         pass
 
-    def _draw(self, step: Step, seat: Seat, error: float) -> Sample:
-        random = Random(seat.seed)
-        flagged, wrong = random.random() < self._flags, random.random() < error
-        if flagged:
+    def _draw(self, say: Callable[[int | None], str], seat: Seat, error: float) -> Sample:
+        lot = (seat.seed * SPREAD % 2**64) / 2**64
+        if lot < self._flags:
             text = MALFORMED
-        elif wrong:
-            text = self._task.mistake(step, random.randrange(self._rivals))
+        elif lot < self._flags + (1 - self._flags) * error:
+            text = say(Random(seat.seed).randrange(self._rivals))
         else:
-            text = self._task.truth(step)
-        latency = self._latency * math.exp(random.gauss(sigma=self._sigma)) if self._latency else 0.0
-        return Sample(seat, text, "stop", 0, len(text) // 4, latency, "sim")
+            text = say(None)
+        late = Random(seat.seed).gauss(sigma=self._sigma) if self._latency else 0.0
+        return Sample(seat, text, "stop", 0, len(text) // 4, self._latency * math.exp(late), "sim")
+
+    def _say(self, step: Step, rank: int | None) -> str:
+        """A mistake by its rank, or the truth."""
+        return self._task.truth(step) if rank is None else self._task.mistake(step, rank)
 
     def _error_at(self, step: Step) -> float:
         if not self._hard:

@@ -37,7 +37,7 @@ current_state = {pegs}"""
 _MOVE = re.compile(r"move\s{0,9}=\s{0,9}\[([^\[\]]{0,99})\]", re.IGNORECASE)
 _STATE = re.compile(r"next_state\s{0,9}=\s{0,9}\[", re.IGNORECASE)
 _PEG = re.compile(r"[\s,]{0,9}\[([\d\s,]{0,9999})\]", re.ASCII)
-_INTEGER = re.compile(r"\d{1,9}", re.ASCII)
+_INTEGERS = re.compile(r"\s*(?:[0-9]{1,9}\s*(?:,\s*[0-9]{1,9}\s*)*)?")
 
 
 def rules(disks: int) -> str:
@@ -86,13 +86,16 @@ def _state(text: str, disks: int) -> Pegs:
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    return max(pattern.finditer(text), key=re.Match.start, default=None)
+    last = None
+    for last in pattern.finditer(text):  # noqa: B007
+        pass
+    return last
 
 
 def _integers(text: str, exactly: int | None = None) -> list[int]:
-    words = [word.strip() for word in text.split(",")] if text.strip() else []
-    if not all(_INTEGER.fullmatch(word) for word in words):
+    if not _INTEGERS.fullmatch(text):
         raise RedFlag("malformed", "not a list of integers")
-    if exactly is not None and len(words) != exactly:
-        raise RedFlag("malformed", f"expected {exactly} integers, saw {len(words)}")
-    return [int(word) for word in words]
+    integers = [int(word) for word in text.split(",")] if text.strip() else []
+    if exactly is not None and len(integers) != exactly:
+        raise RedFlag("malformed", f"expected {exactly} integers, saw {len(integers)}")
+    return integers

@@ -9,6 +9,7 @@ import errno
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -70,7 +71,7 @@ class SimDisk(Disk):
         return made[0]
 
     def _note(self, data: bytes) -> None:
-        """For the auditor: which samples and decisions are on the disk now."""
+        """For the auditor: a sample or a decision is on the disk now."""
         world, log = self.process.world, self.process.world.log
         if data.startswith(b'{"kind":"sample"'):
             line = json.loads(data)
@@ -86,11 +87,13 @@ class SimDisk(Disk):
         part = data[: self.process.world.lot.randrange(len(data))]
         write = super().write
 
-        def act() -> None:
-            write(file, data)
-            self._note(data)
+        def act(written: bytes) -> None:
+            write(file, written)
+            for line in written.splitlines(keepends=True):
+                if line.endswith(b"\n"):
+                    self._note(line)
 
-        self._do("write", act, lambda: write(file, part))
+        self._do("write", partial(act, data), partial(act, part))
 
     def sync(self, file: int) -> None:
         path = self.machine.paths.get(file)

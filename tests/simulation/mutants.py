@@ -9,6 +9,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from pytest import MonkeyPatch
@@ -84,9 +85,9 @@ def an_end_is_told_before_it_is_synced(patch: MonkeyPatch) -> None:
 def what_could_not_be_written_is_followed_by_the_next_record(patch: MonkeyPatch) -> None:
     append = Lane.append
 
-    def stubborn(lane: Lane, record: Any) -> None:
+    def stubborn(lane: Lane, *lines: Any) -> None:
         try:
-            append(lane, record)
+            append(lane, *lines)
         except StorageError:
             lane._refused = None
 
@@ -107,24 +108,25 @@ def a_failed_sync_is_taken_for_a_success(patch: MonkeyPatch) -> None:
 
 
 def a_sample_is_written_after_it_is_read(patch: MonkeyPatch) -> None:
-    def receive(drive: Drive, draw: Any, event: Any) -> Any:
-        if not isinstance(event, Sample):
-            raise event
-        wishes = drive.chain.receive(event, (draw.step.index, draw.state))
-        drive._write_sample(draw, event)
-        return wishes
+    def take_in(drive: Drive) -> Any:
+        came, drive.inbox = drive.inbox, []
+        by_draw = groupby(came, lambda each: id(each[0]))
+        wishes = [wish for _, each in by_draw for wish in drive._receive(*each)]
+        drive.inbox = came
+        drive._written()
+        return drive.do(wishes)
 
-    patch.setattr(Drive, "_receive", receive)
+    patch.setattr(Drive, "_take_in", take_in)
 
 
 def the_next_step_is_asked_before_the_decision_is_written(patch: MonkeyPatch) -> None:
     write = Engine.write
 
-    def lazy(engine: Engine, record: Any) -> None:
-        if record["kind"] == "decision":
-            asyncio.get_running_loop().call_later(0.01, write, engine, record)
+    def lazy(engine: Engine, *lines: Any) -> None:
+        if lines[0]["kind"] == "decision":
+            asyncio.get_running_loop().call_later(0.01, write, engine, *lines)
         else:
-            write(engine, record)
+            write(engine, *lines)
 
     patch.setattr(Engine, "write", lazy)
 
@@ -257,9 +259,9 @@ def ends_in_older_chunks_are_forgotten(patch: MonkeyPatch) -> None:
 def a_page_is_turned_in_the_middle_of_an_event(patch: MonkeyPatch) -> None:
     write = Engine.write
 
-    def eager(engine: Engine, record: Any) -> None:
-        write(engine, record)
-        if record["kind"] == "sample":
+    def eager(engine: Engine, *lines: Any) -> None:
+        write(engine, *lines)
+        if lines[0]["kind"] == "sample":
             engine.turn_if_full()
 
     patch.setattr(Engine, "write", eager)
@@ -335,9 +337,9 @@ def a_segment_that_waits_is_begun_anew(patch: MonkeyPatch) -> None:
 def a_join_is_not_written(patch: MonkeyPatch) -> None:
     write = Engine.write
 
-    def forgetful(engine: Engine, record: Any) -> None:
-        if record.get("event") != "join":
-            write(engine, record)
+    def forgetful(engine: Engine, *lines: Any) -> None:
+        if lines[0].get("event") != "join":
+            write(engine, *lines)
 
     patch.setattr(Engine, "write", forgetful)
 
