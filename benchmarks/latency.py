@@ -23,7 +23,7 @@ MEAN = 0.02
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--windows", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--windows", nargs="+", default=["1", "8", "64", "auto"])
     parser.add_argument("--sigmas", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--engine", default="inline", choices=["inline", "ray"])
     asked = parser.parse_args()
@@ -34,7 +34,7 @@ def main() -> None:
     keep(f"latency-{asked.engine}", rows, command)
 
 
-def _row(sigma: float, window: int, runs: int, engine: Any) -> dict[str, float]:
+def _row(sigma: float, window: str, runs: int, engine: Any) -> dict[str, float | str]:
     ended = [_run(sigma, window, seed, engine) for seed in range(runs)]
     steps = [each.seconds / each.steps / MEAN for each in ended]
     return {
@@ -48,7 +48,7 @@ def _row(sigma: float, window: int, runs: int, engine: Any) -> dict[str, float]:
     }
 
 
-def _run(sigma: float, window: int, seed: int, engine: Any) -> maker.RunResult:
+def _run(sigma: float, window: str, seed: int, engine: Any) -> maker.RunResult:
     median = MEAN / math.exp(sigma**2 / 2)
     with tempfile.TemporaryDirectory() as folder:
         ended = maker.run(

@@ -34,6 +34,7 @@ from maker.run_directory import RunDirectory
 from maker.suspects import GiveUp, GoOn
 from maker.throttle import Throttles
 from maker.totals import Totals
+from maker.window import FIRST
 
 log = structlog.get_logger("maker")
 
@@ -61,8 +62,8 @@ class Orders:
     """For steps that were parked when the command began."""
     terms: Terms = field(default_factory=Terms)
     """What the run may spend."""
-    window: int = 1
-    """Steps of a segment that may be voted on at a time."""
+    window: int | None = 1
+    """Steps of a segment that may be voted on at a time; None finds it."""
     seal: Seal = SEAL
     """Where the journal is kept in an object store."""
     paused: bool = False
@@ -133,12 +134,13 @@ class LaneWorker:
         folder = directory.lane(orders.lane)
         how = (orders.command, orders.durability, self._disk, orders.seal)
         claimed = partial(takeover.claim, folder, manifest.run, *how)
-        fresh = partial(Recovery, self._task, self._panels.own, orders.window)
+        fresh = partial(Recovery, self._task, self._panels.own, self._window)
         self._lane, recovery = takeover.take_over(claimed, fresh)
         self._held.callback(self._lane.close)
         self._recovery = recovery
         directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
+        self._engine.adapts = orders.window is None and not self._computes
         self._engine.throttles = Throttles(self._news.set)
         self._engine.gate.closed = orders.paused
         if orders.terms.capped:
@@ -149,6 +151,16 @@ class LaneWorker:
         for each in recovery.unfinished():
             drive = self._engine.keep(*each)
             self._drives[drive.chain.step.segment] = drive
+
+    @property
+    def _computes(self) -> bool:
+        """A model takes this worker's own time: there is none to hide."""
+        return any(hasattr(model, "resources") for model in self._panels.models.values())
+
+    @property
+    def _window(self) -> int:
+        """To begin with."""
+        return self._orders.window or (1 if self._computes else FIRST)
 
     async def exchange(
         self,
@@ -203,7 +215,7 @@ class LaneWorker:
 
     def _open(self, segment: Segment) -> Drive:
         self._engine.write(records.from_segment(segment))
-        chain = Chain(self._task, self._panels.own, segment, window=self._orders.window)
+        chain = Chain(self._task, self._panels.own, segment, window=self._window)
         return self._engine.begin(chain, chain.start())
 
     async def stop(self) -> Report:

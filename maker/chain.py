@@ -77,11 +77,12 @@ class Chain:
 
     def __init__(self, task: Task, panel: Panel, segment: Segment, index: int = 0, window: int = 1) -> None:
         self.task = task
-        self.window = window if task.speculates else 1
-        """Steps that may be voted on at a time; it may change at any time."""
+        self.widen(window)
         self.step = Step(segment.id, index, segment.state)
         """The head: the first step that is not decided."""
         self.state = task.digest(self.step)
+        self.surplus = 0
+        """Samples that came to nothing: of states that were only guessed, or too late."""
         self.children: tuple[Segment, ...] = ()
         """What the head waits for."""
         self.path: list[Voting] = []
@@ -92,6 +93,10 @@ class Chain:
         self._strays: set[Voting] = set()
         """Off the path, with draws under way."""
         self._found: dict[int, Mapping[str, Sequence[Sample]]] = {}
+
+    def widen(self, window: int) -> None:
+        """How many steps may be voted on at a time; it may change at any time."""
+        self.window = window if self.task.speculates else 1
 
     # -- events in ---------------------------------------------------------------------------------
 
@@ -139,6 +144,7 @@ class Chain:
         """Samples have come in, and are in the journal, for the place of their Draw, or for the head (R2)."""
         voting = self._at(place)
         if voting is None:
+            self.surplus += len(samples)
             return []
         voting.receive(*samples)
         return self._proceed(voting)
@@ -242,7 +248,9 @@ class Chain:
 
     def _go_to(self, after: After) -> None:
         """Move the head."""
-        self._votings.pop(self.step.index, None)
+        for voting in self._votings.pop(self.step.index, {}).values():
+            if voting.state != self.state:
+                self.surplus += voting.ballot.total + voting.ballot.flagged
         self._found.pop(self.step.index, None)
         self.step, self.state, self.children = after.step, after.state, after.children
         self._amended = self._panel

@@ -90,7 +90,7 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        window, seal = self.operation.window, self.operation.seal
+        window, seal = self.operation.width, self.operation.seal
         return Orders(self.manifest, *where, *how, retried, self.terms, window, seal, pacing.limits.paused)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:

@@ -28,6 +28,7 @@ from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 from maker.pause import Gate
 from maker.throttle import Throttles
 from maker.voting import Draw
+from maker.window import Window
 
 Ended: TypeAlias = Finish | Park | Wait
 Came: TypeAlias = tuple[Draw, Sample | BaseException]
@@ -51,6 +52,8 @@ class Engine:
     """How many requests models may have under way; None is as many as they like."""
     gate: Gate = field(default_factory=Gate)
     """Closed while nothing new may be drawn."""
+    adapts: bool = False
+    """Each chain's window follows what happens."""
     unfinished: dict[str, Drive] = field(default_factory=dict)
     """Segments for the next page: those under way, and parked ones."""
 
@@ -97,6 +100,11 @@ class Engine:
         drive = self.unfinished[segment]
         drive.ended = drive.join(finals)
         return drive
+
+    @property
+    def crowded(self) -> bool:
+        """Requests wait for permits."""
+        return self.throttles is not None and self.throttles.waiting
 
     def write(self, *lines: records.Record) -> None:
         self.journal.append(*lines)
@@ -152,6 +160,8 @@ class Drive:
     """Something is in the inbox."""
     draws: set[asyncio.Task[None]] = field(default_factory=set)
     ended: Ended | None = None
+    window: Window = field(default_factory=Window)
+    """Where it follows what happens."""
 
     async def run(self) -> Ended:
         try:
@@ -173,9 +183,15 @@ class Drive:
 
     def _take_in(self) -> Ended | None:
         """All that has come in: written first, then read one after the other."""
-        for _, came in groupby(self._written(), lambda each: id(each[0])):
-            if ended := self.do(self._receive(*came)):
+        step, surplus, came = self.chain.step.index, self.chain.surplus, self._written()
+        for _, each in groupby(came, lambda each: id(each[0])):
+            if ended := self.do(self._receive(*each)):
                 return ended
+        if self.engine.adapts:
+            decided, wasted = self.chain.step.index - step, self.chain.surplus - surplus
+            latencies = [event.latency for _, event in came if isinstance(event, Sample)]
+            self.window.follow(decided, latencies, wasted, self.engine.crowded)
+            self.chain.widen(self.window.size)
         return None
 
     def do(self, wishes: list[Wish]) -> Ended | None:

@@ -29,7 +29,7 @@ class Operational(TypedDict, total=False):
     give_up_after: str | None
     lost_after: str
     durability: Durability
-    window: int
+    window: int | str
     seal_seconds: float
     seal_records: int
     key_file: str | None
@@ -58,9 +58,9 @@ class Operation:
     """How long an actor may not answer before it is taken for lost and its lane given to another."""
     durability: Durability = "group"
     """`group` syncs the journal once a second, `step` also with every decision."""
-    window: int = 1
+    window: int | str = 1
     """Steps of a chain that are voted on at a time: behind the first, each from the answer that leads so far
-    at the one before. 1 waits for every decision."""
+    at the one before. 1 waits for every decision, `auto` follows how contested the steps are."""
     seal_seconds: float = SEAL.seconds
     """In an object store: how long records wait at most until they are written there."""
     seal_records: int = SEAL.records
@@ -85,8 +85,8 @@ class Operation:
             raise UsageError(
                 f"workers={self.workers}, engine={self.engine!r}; expected 1 or more, and ray or inline"
             )
-        if self.window < 1:
-            raise UsageError(f"window={self.window}, expected 1 or more steps")
+        if self.window != "auto" and not (str(self.window).isdecimal() and int(self.window) >= 1):
+            raise UsageError(f"window={self.window!r}, expected 1 or more steps, or auto")
         if not 0 < self.seal_seconds < math.inf or self.seal_records < 1:
             raise UsageError(
                 f"seal_seconds={self.seal_seconds}, seal_records={self.seal_records}; "
@@ -109,6 +109,11 @@ class Operation:
     @property
     def seal(self) -> Seal:
         return Seal(self.seal_seconds, self.seal_records)
+
+    @property
+    def width(self) -> int | None:
+        """The window; None where it is to be found."""
+        return None if self.window == "auto" else int(self.window)
 
     @property
     def prices(self) -> list[str]:

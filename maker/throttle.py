@@ -86,6 +86,10 @@ class Throttle:
     def share(self) -> float:
         return max(min(1, self.lease.permits), self.lease.permits - self._lost)
 
+    @property
+    def waiting(self) -> bool:
+        return bool(self._waiting)
+
     def take(self, lease: Lease) -> None:
         """A new lease; one of a new round gives back what refusals have taken."""
         self._concern()
@@ -218,6 +222,10 @@ class Throttles:
         if model not in self._made:
             self._made[model] = Throttle(0, self._on_news)
         return self._made[model]
+
+    @property
+    def waiting(self) -> bool:
+        return any(throttle.waiting for throttle in self._made.values())
 
     def take(self, leases: Mapping[str, Lease]) -> None:
         for model, lease in leases.items():

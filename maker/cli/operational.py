@@ -27,7 +27,7 @@ _OPTIONS = {
     ),
     "durability": typer.Option(help="Sync the journal once a second, or with every decision."),
     "window": typer.Option(
-        help="Steps voted on at a time, each from the answer that leads so far at the one before.",
+        help="Steps voted on at a time, each from the answer that leads so far at the one before; auto.",
         envvar="MAKER_WINDOW",
     ),
     "seal_seconds": typer.Option(help="In an object store: how long records wait until they are written."),
@@ -64,7 +64,7 @@ def operational(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters() -> list[inspect.Parameter]:
-    types = {**get_type_hints(Operational), "price": list[str] | None}
+    types = {**get_type_hints(Operational), "price": list[str] | None, "window": str}
     return [
         inspect.Parameter(
             field.name,
