@@ -8,7 +8,7 @@ and no sample that was paid for is dropped while the process lives.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
 from maker.errors import BlockedError
 from maker.guard import explained
 from maker.journal import Journal, Page
+from maker.latency import Histogram
 from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
@@ -43,6 +44,8 @@ class Engine:
     """Transport faults not yet written, by slug."""
     drifts: dict[str, records.Record] = field(default_factory=dict)
     """By a model's name: how it last drifted, not yet reported."""
+    latencies: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
+    """Of samples not yet reported, by their model's name."""
     allowance: Allowance | None = None
     """What draws may spend; None is as much as they like."""
     throttles: Throttles | None = None
@@ -106,6 +109,7 @@ class Engine:
             self.write(drift)
             self.drifts[record["model"]] = drift
         self.write(record)
+        self.latencies[record["model"]].note(record["latency"])
 
     def turn_if_full(self) -> None:
         """Begin a new page, at a moment when every chain's wishes have been written."""
