@@ -57,7 +57,7 @@ LOST = Metric("maker_lost_workers", "counter", "Actors that died or did not answ
 SEGMENTS = Metric("maker_segments", "gauge", "Segments that are going, finished or parked", ("state",))
 LIMIT = Metric("maker_request_limit", "gauge", "Requests that may be under way at a time", ("model",))
 REQUESTS = Metric(
-    "maker_requests", "gauge", "Requests under way (second's mean) or waiting", ("model", "state")
+    "maker_requests", "gauge", "Requests under way on average, or waiting", ("model", "state")
 )
 
 METRICS = (
