@@ -56,9 +56,7 @@ LATENCY_SUM = Metric("maker_latency_seconds_sum", "counter", "Seconds that sampl
 LOST = Metric("maker_lost_workers", "counter", "Actors that died or did not answer")
 SEGMENTS = Metric("maker_segments", "gauge", "Segments that are going, finished or parked", ("state",))
 LIMIT = Metric("maker_request_limit", "gauge", "Requests that may be under way at a time", ("model",))
-REQUESTS = Metric(
-    "maker_requests", "gauge", "Requests under way on average, or waiting", ("model", "state")
-)
+REQUESTS = Metric("maker_requests", "gauge", "Requests under way on average, or waiting", ("model", "state"))
 
 METRICS = (
     STEPS,

@@ -112,7 +112,9 @@ def test_gauges_are_told_when_they_change() -> None:
     assert found["maker_request_limit", "openai:m"] == 20
     assert found["maker_requests", "openai:m", "under_way"] == 3.5
     assert found["maker_segments", "parked"] == 0
-    assert summed(meter.read(Now(going=2, requests={"openai:m": figures}))) == {("maker_segments", "going"): 2}
+    assert summed(meter.read(Now(going=2, requests={"openai:m": figures}))) == {
+        ("maker_segments", "going"): 2
+    }
 
 
 def test_every_metric_has_a_name_and_labels_that_prometheus_takes() -> None:
