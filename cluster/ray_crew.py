@@ -66,7 +66,7 @@ class RayCrew:
 
         node = self._node()
         options = {"max_restarts": 0, "scheduling_strategy": _onto(node), **placement.options(self.needs)}
-        actor = ray.remote(RayLaneWorker).options(**options).remote(orders)
+        actor = ray.remote(LaneWorkerActor).options(**options).remote(orders)
         worker = _RayWorker(actor, self.lost_after)
         self._where[worker] = node
         return worker
@@ -120,7 +120,7 @@ async def _is_there(address: str) -> bool:
     return False
 
 
-class RayLaneWorker(LaneWorker):
+class LaneWorkerActor(LaneWorker):
     """In an actor, whose stderr is among Ray's logs of its node."""
 
     def __init__(self, orders: Orders) -> None:
