@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -22,6 +22,7 @@ from maker.cluster.lane_worker import Orders, Report, Work
 from maker.cluster.pacing import Pacing
 from maker.errors import BudgetSpentError, MakerError, PluginError, inert
 from maker.joins import Join, Joins
+from maker.latency import Histogram
 from maker.limits import Figures
 from maker.nouns import Json, Parked, Segment
 from maker.schedule import Assign, Launch, Retire, Schedule
@@ -67,6 +68,8 @@ class Progress:
     """By a person."""
     requests: Mapping[str, Figures] = field(default_factory=dict)
     """By a model's name."""
+    latencies: Mapping[str, Histogram] = field(default_factory=dict)
+    """Of the samples of this command, by their model's name."""
 
 
 @dataclass
@@ -111,6 +114,9 @@ class Coordinator:
         self._wake: dict[str, asyncio.Event] = {}
         self._losses: Counter[str] = Counter()
         self._drifted: set[str] = set()
+        self._latencies: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._nodes: dict[str, str] = {}
+        """Where each lane's worker is, or was last."""
         self._budget = self._new_budget() if self.terms.capped else None
         self._tended: set[str] = set()
         """Lanes that have a worker, or are about to."""
@@ -123,15 +129,14 @@ class Coordinator:
 
     @property
     def progress(self) -> Progress:
-        totals = Totals()
-        for lane in self._totals.values():
-            totals.add(lane)
+        totals = Totals.summed(self._totals.values())
         going = sum(map(len, self._going.values()))
         seconds = time.monotonic() - self._began
         counts = (going, len(self.finals), len(self.parked), self.lost_workers)
         expected = getattr(self.task.decomposer, "steps", None)
         cost, pacing = prices.money(self.terms.prices, totals), self.pacing
-        return Progress(totals, *counts, seconds, expected, cost, pacing.limits.paused, pacing.figures)
+        requests = (pacing.limits.paused, pacing.figures)
+        return Progress(totals, *counts, seconds, expected, cost, *requests, self._latencies)
 
     async def run(self) -> None:
         """Raises what a worker cannot go on after (BlockedError, FencedError, ...), all being stopped."""
@@ -210,6 +215,7 @@ class Coordinator:
             while lane not in self._retired:
                 await self._look_after(lane, worker, next(numbers))
             last = await worker.stop()
+            self._note(last)
             if last.error:
                 raise last.error
             self.pacing.limits.forget(lane)
@@ -288,7 +294,8 @@ class Coordinator:
     def _lose(self, lane: str, error: WorkerLostError) -> None:
         self.lost_workers += 1
         self._losses[lane] += 1
-        log.warning("worker_lost", lane=lane, in_a_row=self._losses[lane], reason=inert(error))
+        where = {"lane": lane, "worker_node": self._nodes.get(lane)}
+        log.warning("worker_lost", **where, in_a_row=self._losses[lane], reason=inert(error))
         self._suspects.lost(lane, inert(error))
         if self._losses[lane] > MAX_LOSSES:
             raise MakerError(f"lane {lane} lost {MAX_LOSSES + 1} workers in a row without a step: {error}")
@@ -309,15 +316,24 @@ class Coordinator:
                 self._drifted.add(drift["model"])
                 log.warning("model_drift", model=drift["model"], was=drift["was"], now=drift["now"])
 
+    def _tell_of(self, parked: Parked, lane: str) -> None:
+        where = {"lane": lane, "segment": parked.segment, "step": parked.index}
+        log.warning("segment_parked", **where, reason=inert(parked.reason))
+
     def _note(self, report: Report) -> None:
         self._warn_of_drifts(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
         self._known.update(report.going)
+        self._nodes[report.lane] = report.node
+        for model, histogram in report.latencies.items():
+            self._latencies[model].add(histogram)
         self.pacing.note(report.lane, report.traffic)
         if self._budget and report.account:
             self._budget.note(report.lane, report.account)
         for parked in report.parked:
             self._known.add(parked.segment)
+            if parked.segment not in self.parked:
+                self._tell_of(parked, report.lane)
             self.parked[parked.segment] = parked
         for wait in report.waits:
             self._known.add(wait.segment)

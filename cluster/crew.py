@@ -9,6 +9,7 @@ from typing import Protocol
 from maker.budget import Spend
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
 from maker.leases import Leases
+from maker.metrics import Change
 
 
 class WorkerLostError(Exception):
@@ -36,6 +37,10 @@ class Crew(Protocol):
         """Raises BlockedError when no worker can be had any more; until then, waits."""
         ...
 
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Tell the monitoring of this place, if it has one."""
+        ...
+
 
 class InlineCrew:
     """Workers in the coordinator's own process and event loop, without Ray."""
@@ -45,3 +50,6 @@ class InlineCrew:
 
     async def watch(self) -> None:
         await asyncio.Event().wait()
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        pass

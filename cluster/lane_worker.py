@@ -7,6 +7,7 @@ Invariant: it writes to its lane only while it is the newest owner.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
 from maker.joins import Join
 from maker.journal import SEAL, Durability, Seal
+from maker.latency import Histogram
 from maker.leases import Leases, Traffic
 from maker.manifest import Manifest
 from maker.model import Model
@@ -90,6 +92,10 @@ class Report:
     """What the lane has spent and may spend; None when nothing is capped."""
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     """Requests to models that take permits, by name."""
+    latencies: Mapping[str, Histogram] = field(default_factory=dict)
+    """Of the samples since the last report, by their model's name."""
+    node: str = ""
+    """The machine that the worker is on."""
 
 
 class LaneWorker:
@@ -348,7 +354,10 @@ class LaneWorker:
             tuple(self._engine.drifts.values()),
             self._engine.allowance.account() if self._engine.allowance else None,
             self._engine.throttles.report() if self._engine.throttles else {},
+            dict(self._engine.latencies),
+            socket.gethostname(),
         )
+        self._engine.latencies.clear()
         self._engine.drifts.clear()
         self._finished.clear()
         self._parked.clear()

@@ -1,4 +1,4 @@
-"""Workers as Ray actors, on a Ray that is started here or joined. The only file that imports ray.
+"""Workers as Ray actors, on a Ray that is started here or joined.
 
 A lane's actor is never restarted by Ray, which would run its constructor and forget its state: the
 coordinator hires a fresh one, which claims the lane and goes on from the journal. Invariant: a worker that
@@ -25,12 +25,15 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from maker import logs, place
 from maker.budget import Spend
 from maker.cluster import placement
 from maker.cluster.crew import Worker, WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.cluster.metrics import Instruments
 from maker.errors import BlockedError, MakerError
 from maker.leases import Leases
+from maker.metrics import Change
 
 log = structlog.get_logger("maker")
 
@@ -56,13 +59,14 @@ class RayCrew:
     """The node that each worker was meant for."""
     _seen: float = field(default_factory=monotonic)
     """When the head last answered."""
+    _instruments: Instruments = field(default_factory=Instruments)
 
     def hire(self, orders: Orders) -> Worker:
         import ray
 
         node = self._node()
         options = {"max_restarts": 0, "scheduling_strategy": _onto(node), **placement.options(self.needs)}
-        actor = ray.remote(LaneWorker).options(**options).remote(orders)
+        actor = ray.remote(LaneWorkerActor).options(**options).remote(orders)
         worker = _RayWorker(actor, self.lost_after)
         self._where[worker] = node
         return worker
@@ -75,6 +79,9 @@ class RayCrew:
         if self.needs or monotonic() - self._seen > 2 * WATCH_SECONDS:
             return ""
         return placement.emptiest(_nodes(), Counter(self._where.values()))
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        self._instruments.publish(changes)
 
     async def watch(self) -> None:
         import ray
@@ -111,6 +118,14 @@ async def _is_there(address: str) -> bool:
         writer.close()
         return True
     return False
+
+
+class LaneWorkerActor(LaneWorker):
+    """In an actor, whose stderr is among Ray's logs of its node."""
+
+    def __init__(self, orders: Orders) -> None:
+        logs.to_stderr(True, logs.place(place.at(orders.run).name, lane=orders.lane))
+        super().__init__(orders)
 
 
 class _RayWorker:

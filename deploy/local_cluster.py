@@ -51,6 +51,7 @@ def main() -> None:
     head = {**shape, "include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": port}
     folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
     head["temp_dir"] = folder
+    head["metrics_export_port"] = metrics = free_port()
     head["dashboard_agent_listen_port"] = free_port()  # Ray's own is one for the whole machine
     cluster = Cluster(initialize_head=True, head_node_args=head)
     # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
@@ -59,22 +60,24 @@ def main() -> None:
         for _ in range(asked.nodes):
             cluster.add_node(**shape)
         cluster.wait_for_nodes()
-        tell(
-            f"http://127.0.0.1:{port}", cluster.address, cluster.head_node.get_session_dir_path(), asked.json
-        )
+        urls = {"dashboard": f"http://127.0.0.1:{port}", "metrics": f"http://127.0.0.1:{metrics}/metrics"}
+        session = cluster.head_node.get_session_dir_path()
+        tell({**urls, "address": cluster.address, "session": session}, asked.json)
         stop.wait()
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def tell(dashboard: str, address: str, session: str, as_json: bool) -> None:
+def tell(where: dict[str, str], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"dashboard": dashboard, "address": address, "session": session}), flush=True)
+        print(json.dumps(where), flush=True)
         return
     token = os.environ.get("RAY_AUTH_TOKEN_PATH", "")
-    print(f"ready: {dashboard}, nodes join at {address}, token in {token}")
-    print(f"  export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={token} RAY_API_SERVER_ADDRESS={dashboard}")
+    print(f"ready: {where['dashboard']}, nodes join at {where['address']}, token in {token}")
+    print(f"what Prometheus scrapes: {where['metrics']}")
+    api = f"RAY_API_SERVER_ADDRESS={where['dashboard']}"
+    print(f"  export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={token} {api}")
     print("  maker submit hanoi -T disks=8 --model sim:error=0.01 --storage $PWD/runs")
     print("Ctrl-C ends it.", flush=True)
 

@@ -21,6 +21,7 @@ from maker.cluster.lane_worker import Orders
 from maker.cluster.pacing import Pacing
 from maker.errors import BlockedError, BudgetSpentError, FencedError, MakerError, StorageError, inert
 from maker.manifest import Manifest
+from maker.metrics import Meter
 from maker.nouns import Json
 from maker.operation import Operation
 from maker.pulse import Pulse
@@ -28,6 +29,7 @@ from maker.result import RunResult, Status
 from maker.retry import Retry
 from maker.run_directory import RunDirectory
 from maker.task import Task
+from maker.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Command:
         pacing = self._pacing(number)
         orders = partial(self._orders, number, amendments, pacing)
         before = summary.lane_totals(self.directory)
+        meter = Meter(self.directory.path.name, Totals.summed(before.values()))
         coordinator = Coordinator(
             self.task,
             crew,
@@ -59,16 +62,19 @@ class Command:
             lanes,
             self.operation.workers,
             watch,
-            partial(self._report, Pulse(self.directory, number)),
+            partial(self._report, Pulse(self.directory, number), meter, crew),
             self.terms,
             before,
             pacing,
         )
-        return self._conclude(await self._run(coordinator), check_owner)
+        result = await self._run(coordinator)
+        crew.publish(meter.read(coordinator.progress))
+        return self._conclude(result, check_owner)
 
-    def _report(self, pulse: Pulse, progress: Progress) -> None:
+    def _report(self, pulse: Pulse, meter: Meter, crew: Crew, progress: Progress) -> None:
         self.on_progress(progress)
         pulse(progress)
+        crew.publish(meter(progress))
 
     def _settings(self) -> dict[str, Json]:
         """What it may choose anew, recorded with its claim."""

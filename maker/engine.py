@@ -8,7 +8,7 @@ and no sample that was paid for is dropped while the process lives.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
 from maker.errors import BlockedError
 from maker.guard import explained
 from maker.journal import Journal, Page
+from maker.latency import Histogram
 from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
@@ -46,6 +47,8 @@ class Engine:
     """Transport faults not yet written, by slug."""
     drifts: dict[str, records.Record] = field(default_factory=dict)
     """By a model's name: how it last drifted, not yet reported."""
+    latencies: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
+    """Of samples not yet reported, by their model's name."""
     allowance: Allowance | None = None
     """What draws may spend; None is as much as they like."""
     throttles: Throttles | None = None
@@ -113,6 +116,8 @@ class Engine:
 
     def write_samples(self, samples: list[records.Record]) -> None:
         """At once; before one whose model is not what it was, say so."""
+        for record in samples:
+            self.latencies[record["model"]].note(record["latency"])
         if all(map(self.ledger.expects, samples)):
             self.write(*samples)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 from maker.nouns import Json
@@ -21,7 +22,6 @@ class Totals:
     """Samples discarded by a red flag at decided steps."""
     contested: int = 0
     """Decided steps with votes for more than one answer."""
-    transport_faults: int = 0
     drifts: int = 0
     """Times that a model began to answer under another name or fingerprint."""
     by_person: int = 0
@@ -32,6 +32,12 @@ class Totals:
     """[prompt tokens, response tokens] of each model that was drawn from, by the name that seats carry."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Red flags by reason, at decided steps."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Transport faults by kind."""
+
+    @property
+    def transport_faults(self) -> int:
+        return sum(self.faults.values())
 
     def fold(self, record: Record) -> None:
         kind = record["kind"]
@@ -45,7 +51,7 @@ class Totals:
         elif kind == "decision":
             self._fold_decision(record)
         elif record["event"] == "faults":
-            self.transport_faults += sum(record["counts"].values())
+            self.faults.update(record["counts"])
         elif record["event"] == "drift":
             self.drifts += 1
 
@@ -54,10 +60,18 @@ class Totals:
 
     @classmethod
     def from_json(cls, stored: dict[str, Json]) -> Totals:
-        return cls(**{**stored, "reasons": Counter(stored["reasons"])})
+        counters: dict[str, Counter[str]] = {name: Counter(stored[name]) for name in ("reasons", "faults")}
+        return cls(**{**stored, **counters})
 
     def copy(self) -> Totals:
         return self.from_json(self.to_json())
+
+    @classmethod
+    def summed(cls, many: Iterable[Totals]) -> Totals:
+        found = cls()
+        for each in many:
+            found.add(each)
+        return found
 
     def add(self, other: Totals) -> None:
         for name in (f.name for f in fields(self) if f.name != "by_model"):
@@ -71,6 +85,7 @@ class Totals:
         """The fields that a JSON value may not share with this one."""
         return {
             "reasons": dict(self.reasons),
+            "faults": dict(self.faults),
             "by_model": {name: [*two] for name, two in self.by_model.items()},
         }
 

@@ -109,6 +109,8 @@ class Dashboard:
     address: str
     session: Path
     """Ray's own folder of it."""
+    metrics: str
+    """What Prometheus scrapes."""
     environment: dict[str, str]
     """What a client on this machine needs."""
 
@@ -136,7 +138,8 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     try:
         assert line, (folder / "log").read_text()
         ready = json.loads(line)
-        yield Dashboard(ready["dashboard"], ready["address"], Path(ready["session"]), environment)
+        where = (ready["dashboard"], ready["address"], Path(ready["session"]), ready["metrics"])
+        yield Dashboard(*where, environment)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)

@@ -66,6 +66,16 @@ def test_the_job_gives_a_command_that_a_retry_goes_on_with() -> None:
     assert {word for word in words if word.startswith("-")} <= options
 
 
+def test_the_monitor_scrapes_the_port_that_kuberay_names() -> None:
+    found = manifest("podmonitor.yaml")
+    assert (found["apiVersion"], found["kind"]) == ("monitoring.coreos.com/v1", "PodMonitor")
+    assert [each["port"] for each in found["spec"]["podMetricsEndpoints"]] == ["metrics"]
+    for name in ("raycluster.yaml", "rayjob.yaml"):  # where ports are given, KubeRay adds none of its own
+        cluster = cluster_of(manifest(name))
+        for pod in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
+            assert "ports" not in pod["template"]["spec"]["containers"][0]
+
+
 def test_manifests_and_image_are_of_the_version_of_ray_that_is_locked() -> None:
     import ray
 

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from maker.cluster.lane_worker import LaneWorker, Orders
 from maker.command import Command
 from maker.disk import Disk
 from maker.errors import MakerError
+from maker.metrics import Change
 from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
 from tests.simulation.auditor import lane_lines
@@ -109,6 +110,9 @@ class OnDisk:
 
     async def watch(self) -> None:
         await asyncio.Event().wait()
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        pass
 
 
 def run(path: Path, disk: Disk, unheard: list[Any] | None = None) -> RunResult:

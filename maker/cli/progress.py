@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +17,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from maker import forecast, place
+from maker import forecast, logs, place
+from maker.nouns import Json
 from maker.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ log = structlog.get_logger("maker")
 
 SHOWN = 2000
 """Characters of a result that people are shown."""
-PLAIN_SECONDS = 5.0
-"""Between two plain lines."""
+PLAIN_SECONDS, LONGEST_PAUSE = 5.0, 60.0
+"""Between two plain lines: at first, and when a run has gone on for some minutes."""
 
 
 class Shown:
@@ -52,7 +52,7 @@ class Shown:
     def __enter__(self) -> Self:
         if self._at_terminal:
             self._live.start()
-        _log_to_stderr(self._json)
+        logs.to_stderr(self._json)
         return self
 
     def __exit__(
@@ -65,6 +65,9 @@ class Shown:
             line = {"event": "launch", "run": directory, **manifest.model_dump(mode="json", exclude={"run"})}
             print(json.dumps(line), file=self._out, flush=True)
         self._directory = RunDirectory(place.at(directory))
+        if self._json:
+            logs.to_stderr(True, logs.place(self._directory.path.name))
+            return
         for name, value in _asked(manifest, directory):
             self._console.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
 
@@ -74,12 +77,19 @@ class Shown:
             self._began = (now, progress.totals.steps)
         if self._at_terminal:
             self._live.update(self._table(progress, now))
-        if now - self._printed >= PLAIN_SECONDS:
+        if now - self._printed >= self._pause(now):
             self._printed = now
             self._look_at_disk(progress)
-            if not self._at_terminal:
+            if self._json:
+                log.info("progress", **self._state(progress, now))
+            elif not self._at_terminal:
                 line = "  ".join(" ".join(pair) for pair in self._figures(progress, now))
                 self._console.print(Text(line), soft_wrap=True)
+
+    def _pause(self, now: float) -> float:
+        """Longer and longer, so that a run of days does not fill a log."""
+        longest = PLAIN_SECONDS if self._at_terminal else LONGEST_PAUSE
+        return min(max(PLAIN_SECONDS, (now - self._began[0]) / 10), longest)
 
     def _look_at_disk(self, progress: Progress) -> None:
         """What the journal takes, what it will take, and once a warning if there is less room.
@@ -119,10 +129,31 @@ class Shown:
             table.add_row(Text(name, style="dim"), Text(value))
         return table
 
+    def _state(self, progress: Progress, now: float) -> dict[str, Json]:
+        """As plain data."""
+        totals = progress.totals
+        counts = {"going": progress.going, "finished": progress.finished, "parked": progress.parked}
+        return {
+            "steps": totals.steps,
+            "expected": progress.expected,
+            "steps_per_second": round(self._rate(progress, now), 1),
+            "votes": totals.votes,
+            "flagged": totals.flagged,
+            "contested": totals.contested,
+            "transport_faults": totals.transport_faults,
+            **counts,
+            "lost_workers": progress.lost_workers,
+            "cost": progress.cost,
+        }
+
+    def _rate(self, progress: Progress, now: float) -> float:
+        """Steps a second since the first report."""
+        began, before = self._began
+        return (progress.totals.steps - before) / max(now - began, 1e-9)
+
     def _figures(self, progress: Progress, now: float) -> list[tuple[str, str]]:
         totals = progress.totals
-        began, before = self._began
-        rate = (totals.steps - before) / max(now - began, 1e-9)
+        began, rate = self._began[0], self._rate(progress, now)
         steps = f"{totals.steps:,}" + (f"/{progress.expected:,}" if progress.expected else "")
         shown = [("steps", steps), ("steps/s", f"{rate:,.0f}" if now - began > 0.5 else "-")]
         shown.append(("votes/step", f"{totals.votes / totals.steps:.2f}" if totals.steps else "-"))
@@ -148,19 +179,6 @@ def _requests(progress: Progress) -> list[tuple[str, str]]:
     each = progress.requests.values()
     shown = [("requests", f"{sum(m.used for m in each):.0f}/{sum(m.limit for m in each)}")] if each else []
     return [("paused", "maker ctl RUN --resume"), *shown] if progress.paused else shown
-
-
-def _log_to_stderr(as_json: bool) -> None:
-    """Events of the run (a lost worker) as lines for people, or as JSON."""
-    shape = structlog.processors.JSONRenderer() if as_json else structlog.processors.LogfmtRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            shape,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from maker.budget import Spend
 from maker.cluster.crew import WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
 from maker.leases import Leases
+from maker.metrics import Change
 from tests.simulation.disk import Plan, SimDisk
 from tests.simulation.world import OUTSIDE, Dead, Process, World
 
@@ -33,6 +34,9 @@ class SimCrew:
 
     async def watch(self) -> None:
         await asyncio.Event().wait()
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        pass
 
 
 class SimWorker:
