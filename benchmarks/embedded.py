@@ -2,8 +2,8 @@
 
 Steps per second of CPU at 20 disks, three draws a step, temperature 1.0, steps from the middle of the path;
 medians of five rounds, in each of which every way runs once. `plain` is the same transformer as it is usually
-written: prompts first, then every draw a token a pass. It draws the same texts, and that is checked. `draw` is
-`Embedded.draw`; `run` is `maker.run` inline with its journal. BLAS has one thread.
+written, all draws of a step in one batch: the prompt first, then a token a pass. It draws the same texts, and
+that is checked. `draw` is `Embedded.draw`; `run` is `maker.run` inline with its journal. BLAS has one thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from maker.workers.embedded.weights import Array
 
 Ints = NDArray[np.int64]
 
-DISKS, K, STEPS, ROUNDS = 20, 3, 320, 3
+DISKS, K, STEPS, ROUNDS = 20, 3, 640, 5
 FIRST = 2**DISKS // 3
 CHAINS = 64
 SEEDS = [[K * number + draw for draw in range(K)] for number in range(STEPS)]
@@ -122,7 +122,8 @@ HELD = weights.read(weights.shipped("hanoi"))
 LAYERS, WIDTH, HEADS, ROOM = len(HELD["qkv"]), 64, 2, 64
 SIZE = WIDTH // HEADS
 QKV, GATE_UP = (
-    held * HELD[gain][..., None] for held, gain in ((HELD["qkv"], "attention_norm"), (HELD["gate_up"], "mlp_norm"))
+    held * HELD[gain][..., None]
+    for held, gain in ((HELD["qkv"], "attention_norm"), (HELD["gate_up"], "mlp_norm"))
 )
 QKV[..., :WIDTH] *= SIZE**-0.5
 HEAD = np.ascontiguousarray((HELD["embed"] * HELD["norm"]).T)
