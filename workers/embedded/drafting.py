@@ -25,7 +25,7 @@ class Drafts:
         self._begins: dict[Hashable, bytes] = {}
 
     def draft(self, tokens: list[int], prompt: int) -> list[int]:
-        """What may well come next, up to the end mark, given all tokens and how many of them are the prompt's."""
+        """What may well come next, up to an end mark, given all tokens and the number of the prompt's."""
         begin = self._begins.get(self._dialect.alike(tokens[:prompt]), b"")
         said = bytes(tokens[prompt:])
         remembered = list(begin[len(said) :]) if begin.startswith(said) else []
