@@ -70,9 +70,9 @@ def _exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
 
 
 def _teacher_forced(dialect: Dialect, tokens: Ints, begin: int) -> Floats:
-    model = load(dialect)
-    hidden = model.hidden(tokens, np.zeros(len(tokens), np.int64), Cache(model.layers, len(tokens)))
-    return model.logits(hidden[:, begin:]).astype(np.float64)
+    model, wanted = load(dialect), np.arange(begin, tokens.shape[1])[None].repeat(len(tokens), 0)
+    cache = Cache(model.layers, len(tokens))
+    return model.logits(tokens, np.zeros(len(tokens), np.int64), wanted, cache).astype(np.float64)
 
 
 def _wrong_decisions(right: Floats, leaves: Floats, k: int) -> Floats:

@@ -31,23 +31,28 @@ def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def choose(logits: Array, temperatures: Floats, numbers: Floats) -> Ints:
-    """A token for every seat and position: the inverse of the distribution function; 0 takes the likeliest.
+def heights(logits: Array, temperatures: Floats) -> Floats:
+    """The distribution function of each next token, not normed: it ends at some height above 0.
 
-    logits: seats by positions by tokens. temperatures: one a seat. numbers: seats by positions.
+    logits: rows by positions by tokens. temperatures: one a row; at 0 all of it is the likeliest token's.
     """
-    likeliest: Ints = logits.argmax(-1)
-    if not temperatures.any():
-        return likeliest
     heat = np.where(temperatures > 0, temperatures, 1.0)[:, None, None]
-    above = np.exp((logits - logits.max(-1, keepdims=True)) / heat).cumsum(-1)
-    drawn: Ints = (above <= numbers[..., None] * above[..., -1:]).sum(-1)
-    return drawn if temperatures.all() else np.where(temperatures[:, None] > 0, drawn, likeliest)
+    above: Floats = np.exp((logits - logits.max(-1, keepdims=True)) / heat).cumsum(-1)
+    if temperatures.all():
+        return above
+    step = np.arange(logits.shape[-1]) >= logits.argmax(-1)[..., None]
+    made: Floats = np.where(temperatures[:, None, None] > 0, above, step)
+    return made
 
 
-def log_chances(logits: Array, tokens: Ints) -> Floats:
-    """The natural logarithm of every chosen token's probability at temperature 1."""
-    highest = logits.max(-1)
-    total = np.log(np.exp(logits - highest[..., None]).sum(-1))
-    made: Floats = np.take_along_axis(logits, tokens[..., None], -1)[..., 0] - highest - total
+def choose(heights: Floats, numbers: Floats) -> Ints:
+    """A token for every row and position: where a number in [0, 1) falls in the distribution function."""
+    drawn: Ints = (heights <= numbers[..., None] * heights[..., -1:]).sum(-1)
+    return drawn
+
+
+def log_chances(logits: Array) -> Array:
+    """The natural logarithm of every token's probability at temperature 1."""
+    made: Array = logits - logits.max(-1, keepdims=True)
+    made -= np.log(np.exp(made).sum(-1, keepdims=True))
     return made

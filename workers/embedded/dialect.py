@@ -6,7 +6,7 @@ changes nothing. Read next: `dialects/__init__.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from maker.workers.embedded.vocabulary import ANSWER, BOS, Vocabulary
@@ -28,6 +28,11 @@ class Dialect:
 
     A guess is only ever confirmed by draws: it decides nothing, may be wrong and knows no answer.
     """
+    alike: Callable[[list[int]], Hashable] = bytes
+    """Of a question's tokens, what the begin of its answer may hang on: questions that have it in common are
+    expected to have answers that begin alike. As it is, each question is like itself alone."""
+    begin: int | None = None
+    """So many tokens of an answer; None is all of it."""
 
     def template(self, asked: str) -> list[int] | None:
         """The prompt as the model sees it: begin, the question, "now comes the answer"."""

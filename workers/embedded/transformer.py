@@ -1,8 +1,11 @@
 """A Llama-shaped transformer in plain numpy, one pass over many rows that stand at different positions.
 
 It gives logits and chooses nothing. Invariant: a row's logits depend on that row's own tokens alone,
-whatever else is in the batch (up to float rounding). Constant factors (norm gains, the attention
-scale, the halves of the rotary turn) are multiplied into the matrices once. Read next: `drawing.py`.
+whatever else is in the batch and however the row was cut into passes. That holds to the last bit, as BLAS
+adds up a row in an order that hangs on how many rows it is given: here every product is of eight rows, and
+every row sees the keys of the whole context, most of them with no weight. Constant factors (norm gains, the
+attention scale, the halves of the rotary turn) are multiplied into the matrices once, and what the first
+layer makes of each token is kept. Read next: `drawing.py`.
 """
 
 from __future__ import annotations
@@ -14,25 +17,29 @@ from numpy.typing import NDArray
 
 from maker.workers.embedded.weights import Array
 
+Ints = NDArray[np.int64]
+
 WIDTH, HEADS = 64, 2
 SIZE = WIDTH // HEADS
 """Of one head."""
 CONTEXT = 64
 """Most tokens that a prompt and its response may have together."""
+_PIECE = 8
+"""Rows of every product: so few that OpenBLAS keeps to one thread, and enough to fill its kernel."""
 _ROOM = 2 * CONTEXT  # padding behind a short row may reach past the context
 _EPSILON, _THETA = 1e-5, 10000.0
-_ALONE = 1 << 18
-"""Multiplications up to which OpenBLAS keeps to one thread."""
+_MASK = np.where(np.arange(CONTEXT) <= np.arange(_ROOM)[:, None], np.float32(0), np.float32(-np.inf))
+"""What each position sees of the context."""
 
 
 class Cache:
-    """Keys and values of every layer, row and position: the rows 0 to R - 1 of a pass are its first R."""
+    """Keys and values of every layer, row and position."""
 
     def __init__(self, layers: int, rows: int) -> None:
-        self._held = np.zeros((layers, rows, _ROOM, 2 * WIDTH), np.float32)
+        self._held = np.zeros((layers, rows, CONTEXT, 2 * WIDTH), np.float32)
 
-    def layer(self, layer: int) -> Array:
-        held: Array = self._held[layer]
+    def layer(self, layer: int, rows: slice) -> Array:
+        held: Array = self._held[layer, rows]
         return held
 
     def copy(self, source: int, target: int) -> None:
@@ -43,69 +50,77 @@ class Cache:
 
 class Transformer:
     def __init__(self, weights: Mapping[str, Array]) -> None:
-        self.layers = len(weights["qkv"])
+        self.layers, self.vocabulary = len(weights["qkv"]), len(weights["embed"])
         self._embed = weights["embed"]
         self._head = np.ascontiguousarray((weights["embed"] * weights["norm"]).T)
         self._qkv = [_with_turned(made) for made in weights["qkv"] * weights["attention_norm"][..., None]]
         self._gate_up = [_halved_gate(made) for made in weights["gate_up"] * weights["mlp_norm"][..., None]]
         self._out, self._down = weights["out"], weights["down"]
+        self._first: Array = _normal(self._embed) @ self._qkv[0]
         self._cos, self._sin = _rotations()
 
-    def hidden(self, tokens: NDArray[np.int64], begins: NDArray[np.int64], cache: Cache) -> Array:
-        """What stands after each token, before the head.
+    def logits(self, tokens: Ints, begins: Ints, wanted: Ints, cache: Cache, first: int = 0) -> Array:
+        """What stands after the wanted tokens of each row: rows by wanted by vocabulary.
 
-        tokens: rows by chunk, padded behind. begins: the position of each row's first token; what the
-        cache holds of a row before it is its past, what it holds from there on is overwritten.
+        tokens: rows by chunk, padded behind. begins: the position of each row's first token; what the cache
+        holds of a row before it is its past, what it holds from there on is overwritten. wanted: columns of
+        `tokens`. first: the cache's row of the first row.
         """
+        asked, tokens, wanted = wanted.shape[1], _widened(tokens), _widened(wanted)
         at = begins[:, None] + np.arange(tokens.shape[1])
-        seen = int(at[:, -1].max()) + 1
-        mask = np.where(np.arange(seen) <= at[:, None, :, None], np.float32(0), np.float32(-np.inf))
-        rows, cos, sin = np.arange(len(tokens))[:, None], self._cos[at], self._sin[at]
-        x: Array = self._embed[tokens]
+        mask, cos, sin = _MASK[at], self._cos[at], self._sin[at]
+        rows, held = np.arange(len(tokens))[:, None], slice(first, first + len(tokens))
+        x, made = self._embed[tokens], self._first[tokens]
         for layer in range(self.layers):
-            made = _times(_normal(x), self._qkv[layer])
+            if layer:
+                made = _times(_normal(x), self._qkv[layer])
             turned = made[..., : 3 * WIDTH] * cos
             turned[..., : 2 * WIDTH] += made[..., 3 * WIDTH :] * sin
-            past = cache.layer(layer)[: len(tokens)]
-            past[rows, at] = turned[..., WIDTH:]
-            x = x + _times(_attend(turned[..., :WIDTH], past[:, :seen], mask), self._out[layer])
+            queries, past = turned[..., :WIDTH], cache.layer(layer, held)
+            for row, begin in enumerate(begins.tolist()):
+                past[row, begin : begin + tokens.shape[1]] = turned[row, : CONTEXT - begin, WIDTH:]
+            if layer == self.layers - 1:
+                x, queries, mask = x[rows, wanted], queries[rows, wanted], mask[rows, wanted]
+            x = x + _times(_attend(queries, past, mask), self._out[layer])
             x += _times(_gated(_times(_normal(x), self._gate_up[layer])), self._down[layer])
-        return _normal(x)
-
-    def logits(self, hidden: Array) -> Array:
-        return _times(hidden, self._head)
+        return _times(_normal(x), self._head)[:, :asked]
 
 
 # -- one layer's sums ----------------------------------------------------------------------------------
 
 
+def _widened(columns: Ints) -> Ints:
+    """To a multiple of _PIECE, by the last column again."""
+    lacks = -columns.shape[1] % _PIECE
+    return np.concatenate([columns, columns[:, -1:].repeat(lacks, 1)], 1) if lacks else columns
+
+
 def _times(x: Array, matrix: Array) -> Array:
-    """The product, in pieces that OpenBLAS does not share out: its threads starve on a busy machine."""
-    flat = x.reshape(-1, x.shape[-1])
-    made = np.empty((len(flat), matrix.shape[1]), np.float32)
-    piece = _ALONE // matrix.size
-    for at in range(0, len(flat), piece):
-        np.matmul(flat[at : at + piece], matrix, out=made[at : at + piece])
+    made: Array = x.reshape(-1, _PIECE, x.shape[-1]) @ matrix
     return made.reshape(*x.shape[:-1], matrix.shape[1])
 
 
 def _normal(x: Array) -> Array:
-    squares = np.einsum("rtd,rtd->rt", x, x)[..., None]
-    made: Array = x / np.sqrt(squares * np.float32(1 / WIDTH) + np.float32(_EPSILON))
+    squares = np.einsum("...d,...d->...", x, x)
+    squares *= np.float32(1 / WIDTH)
+    squares += np.float32(_EPSILON)
+    made: Array = x / np.sqrt(squares, out=squares)[..., None]
     return made
 
 
 def _attend(queries: Array, past: Array, mask: Array) -> Array:
-    rows, chunk, seen = queries.shape[0], queries.shape[1], past.shape[1]
-    keys = past[..., :WIDTH].reshape(rows, seen, HEADS, SIZE).transpose(0, 2, 3, 1)
-    values = past[..., WIDTH:].reshape(rows, seen, HEADS, SIZE).transpose(0, 2, 1, 3)
-    weights = queries.reshape(rows, chunk, HEADS, SIZE).transpose(0, 2, 1, 3) @ keys
-    weights += mask
+    rows, chunk = queries.shape[:2]
+    keys = past[..., :WIDTH].reshape(rows, CONTEXT, HEADS, 1, SIZE).transpose(0, 2, 3, 4, 1)
+    values = past[..., WIDTH:].reshape(rows, CONTEXT, HEADS, 1, SIZE).transpose(0, 2, 3, 1, 4)
+    weights = queries.reshape(rows, -1, _PIECE, HEADS, SIZE).transpose(0, 3, 1, 2, 4) @ keys
+    weights += mask.reshape(rows, 1, -1, _PIECE, CONTEXT)
     weights -= weights.max(-1, keepdims=True)
     np.exp(weights, out=weights)
-    mixed = (weights @ values) / weights.sum(-1, keepdims=True)
-    made: Array = mixed.transpose(0, 2, 1, 3).reshape(rows, chunk, WIDTH)
-    return made
+    mixed = np.empty((rows, chunk // _PIECE, _PIECE, HEADS, SIZE), np.float32)
+    by_head = mixed.transpose(0, 3, 1, 2, 4)
+    np.matmul(weights, values, out=by_head)
+    by_head /= weights.sum(-1, keepdims=True)
+    return mixed.reshape(rows, chunk, WIDTH)
 
 
 def _gated(both: Array) -> Array:

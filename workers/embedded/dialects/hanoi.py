@@ -7,6 +7,8 @@ response has one token for each disk and nine for the rest. Read next: `../drawi
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from itertools import pairwise
 from typing import Final
 
 from maker.workers.embedded.dialect import Dialect
@@ -35,17 +37,50 @@ _USED = (*_FRAMES, *_NUMBERS, *(f", {number}" for number in _NUMBERS))
 WORDS: Final = Vocabulary(*_USED, *(f"<spare{number}>" for number in range(60 - len(_USED))))
 
 
+def alike(prompt: list[int]) -> Hashable:
+    """The previous move and what lies on top of each peg; the number of disks shows in the length."""
+    tops = (below for below, token in pairwise(prompt) if token in (BETWEEN, END))
+    return (len(prompt), *prompt[1:5], *tops)
+
+
 def guess(tokens: list[int], prompt: int) -> list[int]:
-    """The frame of an answer, and the question's pegs read on from here."""
-    said = tokens[prompt:]
+    """The frame of an answer, the peg where the disk that was said lies, and the question's pegs after the
+    move that was said, read on from here."""
+    said, pegs = tokens[prompt:], tokens[_begin(tokens) : prompt - 1]
     if not said:
         return [MOVE]
-    pegs = tokens[_begin(tokens) : prompt - 1]
+    if len(said) == 2:
+        return _lies_on(pegs, said[1])
+    if len(said) < 4 or said[-1] == END:
+        return []
+    pegs = _moved(pegs, said[1:4])
     if len(said) == 4:
         return [NEXT, *pegs]
-    if len(said) < 4 or said[4] != NEXT or said[-1] == END:
-        return []
-    return _read_on(pegs, said[5:])
+    return _read_on(pegs, said[5:]) if said[4] == NEXT else []
+
+
+def _lies_on(pegs: list[int], disk: int) -> list[int]:
+    """The word for the peg that has the disk, if one has."""
+    for peg, pile in enumerate(_piles(pegs)[:3]):
+        if _number(disk) in map(_number, pile):
+            return [LATER + peg]
+    return []
+
+
+def _moved(pegs: list[int], move: list[int]) -> list[int]:
+    """The pegs with a peg's top disk on another; as they are where the move does not fit them."""
+    disk, source, target = map(_number, move)
+    piles = _piles(pegs)
+    if len(piles) != 3 or not {source, target} <= {0, 1, 2} or [disk] != [*map(_number, piles[source][-1:])]:
+        return pegs
+    piles[source].pop()
+    piles[target].append((LATER if piles[target] else FIRST) + disk)
+    return [*piles[0], BETWEEN, *piles[1], BETWEEN, *piles[2], END]
+
+
+def _piles(pegs: list[int]) -> list[list[int]]:
+    bars = [-1, *(at for at, token in enumerate(pegs) if token in (BETWEEN, END))]
+    return [pegs[bar + 1 : end] for bar, end in pairwise(bars)]
 
 
 def _begin(tokens: list[int]) -> int:
@@ -77,4 +112,6 @@ DIALECT = Dialect(
     words=WORDS,
     read=WORDS.encode,
     guess=guess,
+    alike=alike,
+    begin=4,
 )
