@@ -26,7 +26,7 @@ from maker.run_directory import RunDirectory
 from tests.simulation.auditor import lane_lines
 
 MANIFEST = asked.manifest(
-    "hanoi", {"disks": 3, "waypoints": 3}, "sim:error=0.1,flags=0.1", 2, None, "truncated", 3, 100
+    "hanoi", {"disks": 3, "waypoints": 3}, "sim:error=0.1,flags=0.1", 2, None, "truncated", 5, 100
 )
 NEEDS_ROOM = ("mkdir", "create", "write")
 
@@ -72,7 +72,7 @@ class FaultyDisk(Disk):
             raise OSError(self.error, os.strerror(self.error))
         super().write(file, data)
         if data.startswith(b'{"kind":') and not data.startswith(b'{"kind":"header"'):
-            self.records.add(content(json.loads(data)))
+            self.records |= {content(json.loads(line)) for line in data.splitlines()}
 
     def sync(self, file: int) -> None:
         """Nothing is synced really: it would take most of the time, and no machine dies here."""
