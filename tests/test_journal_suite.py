@@ -154,7 +154,11 @@ class Rows:
         for _, header in self.found[1]:
             yield from json.loads(header)["before"].get("finished", [])
 
-    def append(self, record: Record) -> None:
+    def append(self, *records: Record) -> None:
+        for record in records:
+            self.put(record)
+
+    def put(self, record: Record) -> None:
         self.waiting.append(json.dumps(record).encode())
         self.size += len(self.waiting[-1])
 
@@ -206,17 +210,17 @@ class TestAStoreOfOnesOwn(JournalSuite):
 class Cleaning(Rows):
     """Takes only what is valid UTF-8."""
 
-    def append(self, record: Record) -> None:
+    def put(self, record: Record) -> None:
         text = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace").decode()
-        super().append(json.loads(text))
+        super().put(json.loads(text))
 
 
 class Rounding(Rows):
     """Takes 1.0 for 1, as many a database does."""
 
-    def append(self, record: Record) -> None:
+    def put(self, record: Record) -> None:
         value = record.get("value")
-        super().append({**record, "value": int(value)} if value == 1 else record)
+        super().put({**record, "value": int(value)} if value == 1 else record)
 
 
 class Lazy(Rows):
@@ -230,8 +234,8 @@ class Lazy(Rows):
 class Hasty(Rows):
     """Writes the newest record at once, and those before it when it is asked to."""
 
-    def append(self, record: Record) -> None:
-        super().append(record)
+    def put(self, record: Record) -> None:
+        super().put(record)
         if len(self.waiting) > 3:
             self.table.rows.append(self.waiting.pop())
 

@@ -72,8 +72,8 @@ class Owner:
         return self.ledger.page(self.going)
 
     def append(self, *written: Record) -> None:
+        self.lane.append(*written)
         for record in written:
-            self.lane.append(record)
             self.ledger.fold(record)
 
     def sync(self) -> None:
