@@ -13,9 +13,9 @@ from typing import Any
 import typer
 
 import maker
-from maker import flags, model, operation, options, plugins, task, testing, voter
+from maker import flags, journal, model, operation, options, plugins, task, testing, voter
 from maker.cli import app
-from maker.conformance import decomposers, models, voters
+from maker.conformance import decomposers, journals, models, stores, voters
 
 GROUPS = {
     "Tasks": plugins.DECOMPOSERS,
@@ -50,9 +50,12 @@ def reference() -> Iterator[str]:
         (testing.DecomposerSuite, decomposers.CHECKS),
         (testing.VoterSuite, voters.CHECKS),
         (testing.ModelSuite, models.CHECKS),
+        (testing.JournalSuite, journals.CHECKS),
     ):
         yield from told(suite, suite.__name__)
         yield "\n".join(f"- `{name}`: {summary(check)}" for name, check in checks.items())
+    for seam in (stores.Store, journal.OwnedLane):
+        yield from told(seam, f"{seam.__module__}.{seam.__name__}")
 
 
 def described(name: str, command: Any) -> Iterator[str]:

@@ -24,6 +24,8 @@ class Amendment(BaseModel):
     """Digest of the step's state."""
     models: tuple[Source, ...]
     """In drawing order: draw d is given to model d modulo their number, as in any panel."""
+    judges: tuple[Source, ...] = ()
+    """Who votes on whether two answers are the same; none: the models do."""
     voter: Source
     max_samples: int
     """The most draws at the step, those before the amendment included."""

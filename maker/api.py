@@ -37,6 +37,7 @@ def run(
     *,
     params: Mapping[str, object] | None = None,
     model: str | type | Sequence[str | type] | None = None,
+    judge: str | type | Sequence[str | type] | None = None,
     k: int | None = None,
     voter: str | None = None,
     red_flags: str = "truncated",
@@ -52,18 +53,20 @@ def run(
 
     task: an entry-point name, `package.module:Name`, `file.py:Name`, or the class itself; params: its
     parameters. model: the same, with options behind (`embedded:temperature=1.5`), or several (a panel
-    drawn in turn); None takes the one that the task suggests. k: lead for the default voter,
-    `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
+    drawn in turn); None takes the one that the task suggests. judge: the same, for who votes on whether two
+    answers are the same, in a task that has them compared; None: who votes on steps. k: lead for the default
+    voter, `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
     at one step. retry: see `resume`. operational: how it is carried out, see `maker.operation.Operation`.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError, and StorageError when the
     run cannot even be begun or claimed; every other end is told by the result's status.
     """
     operation = Operation.of(operational)
-    manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples)
+    manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples, judge)
     directory = RunDirectory(place.at(run_dir or f"runs/{manifest.run}").resolve())
     directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
+    asked.check_judges(subject, [*manifest.judges, *(retry.judges if retry else ())])
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
     panels = assembly.Panels(manifest, subject, operation.model_options)
     asked.check_cap(panels.own)
@@ -87,6 +90,7 @@ def resume(
     max_samples: int | None = None,
     retry_parked: bool = False,
     model: Sequence[str] | None = None,
+    judge: Sequence[str] | None = None,
     k: int | None = None,
     voter: str | None = None,
     on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
@@ -95,24 +99,26 @@ def resume(
 ) -> RunResult:
     """Go on with a run as its manifest says.
 
-    retry_parked: give the steps that are parked now another panel each, of these models and this voter (the
-    run's own where not given) and with up to `max_samples` further draws; steps after them are the run's own
-    panel's again. Raises IncompatibleResumeError when a plug-in's file is not what it was, before any import.
+    retry_parked: give the steps that are parked now another panel each, of these models, judges and voter
+    (the run's own where not given) and with up to `max_samples` further draws; steps after them are the run's
+    own panel's again. Raises IncompatibleResumeError when a plug-in's file is not what it was, before any
+    import.
     """
-    if not retry_parked and (model or k is not None or voter is not None):
+    if not retry_parked and (model or judge or k is not None or voter is not None):
         raise UsageError(
-            "another panel (model, k, voter) is for parked steps: add --retry-parked (retry_parked=True); "
-            "for a new run from a step of this one: maker fork"
+            "another panel (model, judge, k, voter) is for parked steps: add --retry-parked "
+            "(retry_parked=True); for a new run from a step of this one: maker fork"
         )
     directory = RunDirectory(place.at(run_dir))
     manifest = directory.manifest()
     here = compatibility.on_disk(manifest, compatibility.PLUGINS)
     compatibility.check(directory.path, manifest, here)
-    retry = asked.retry(manifest, model, k, voter, max_samples) if retry_parked else None
+    retry = asked.retry(manifest, model, k, voter, max_samples, judge) if retry_parked else None
     return run(
         here.task.spec,
         params=manifest.parameters,
         model=[model.spec for model in here.models],
+        judge=[judge.spec for judge in here.judges],
         voter=here.voter.spec,
         red_flags=here.rules,
         seed=manifest.seed,
@@ -148,6 +154,7 @@ def fork(
     new_dir: str | Place,
     *,
     model: str | Sequence[str] | None = None,
+    judge: str | Sequence[str] | None = None,
     voter: str | None = None,
     red_flags: str | None = None,
     seed: int | None = None,
@@ -158,7 +165,7 @@ def fork(
     """
     old, new = RunDirectory(place.at(run_dir)), RunDirectory(place.at(new_dir).resolve())
     was = old.manifest()
-    given = {"models": model, "voter": voter, "red_flags": red_flags}
+    given = {"models": model, "judges": judge, "voter": voter, "red_flags": red_flags}
     kept = ["task", *(name for name, value in given.items() if value is None)]
     here = compatibility.on_disk(was, kept)
     compatibility.check(old.path, was, here)
@@ -171,12 +178,14 @@ def fork(
         here.rules if red_flags is None else red_flags,
         was.seed if seed is None else seed,
         was.max_samples,
+        [each.spec for each in here.judges] if judge is None else judge,
     )
     subject = assembly.task(manifest)
+    asked.check_judges(subject, manifest.judges)
     task = {"task": manifest.task, "prompt": asked.first_prompt(subject)}
     compatibility.check(old.path, was, was.model_copy(update=task))
     manifest = manifest.model_copy(update={"prompt": was.prompt})
-    panel = assembly.panel(manifest, assembly.models(manifest, subject, {}))
+    panel = assembly.Panels(manifest, subject, {}).own
     forking.check(old, *at)
     new.create(manifest.model_copy(update={"forked": f"{was.run} {at[0]}:{at[1]}"}))
     return forking.fork(old, new, *at, subject, panel)

@@ -36,6 +36,7 @@ def manifest(
     red_flags: str,
     seed: int,
     max_samples: int,
+    judge: str | type | Sequence[str | type] | None = None,
 ) -> Manifest:
     """The manifest of a new run; see `api.run` for what can be asked. Raises UsageError."""
     cast = rule(k, voter) or "ahead_by_k:k=3"
@@ -50,6 +51,7 @@ def manifest(
         task=_source(subject),
         parameters=subject.typed(params),
         models=[source(plugins.MODELS, plugins.spec_of(each)) for each in models],
+        judges=judges(judge),
         voter=source(plugins.VOTERS, cast),
         red_flags=rules(red_flags),
         seed=seed,
@@ -63,6 +65,7 @@ def retry(
     k: int | None,
     voter: str | None,
     max_samples: int | None,
+    judge: Sequence[str] | None = None,
 ) -> Retry:
     """Another panel for parked steps: what is not given is the run's own."""
     cast = rule(k, voter)
@@ -71,6 +74,7 @@ def retry(
         raise UsageError(f"max_samples={more}, expected 1 or more")
     return Retry(
         tuple(stored.models) if models is None else tuple(source(plugins.MODELS, each) for each in models),
+        tuple(stored.judges if judge is None else judges(judge)),
         stored.voter if cast is None else source(plugins.VOTERS, cast),
         more,
     )
@@ -96,6 +100,23 @@ def rules(red_flags: str) -> list[Source]:
     """`truncated|too_long:tokens=700`, or `none`."""
     names = [] if red_flags == "none" else red_flags.split("|")
     return [source(plugins.RED_FLAGS, name.strip()) for name in names]
+
+
+def judges(named: str | type | Sequence[str | type] | None) -> list[Source]:
+    """None, or `none` alone: the panel judges."""
+    listed = [named] if isinstance(named, str | type) else [*(named or ())]
+    if listed == ["none"]:
+        return []
+    return [source(plugins.MODELS, plugins.spec_of(each)) for each in listed]
+
+
+def check_judges(subject: Task, named: Sequence[Source]) -> None:
+    """Raises UsageError when a judge is named that would never be asked."""
+    if named and not subject.asks_models:
+        raise UsageError(
+            f"--judge {named[0].spec}: the task {subject.name} has no method `judge`, so it never asks "
+            "a model whether two answers are the same: leave --judge out, or see docs/answers.md"
+        )
 
 
 def first_prompt(subject: Task) -> str:

@@ -6,8 +6,9 @@ plug-in is imported only if its file is what the manifest says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from maker import plugins
 from maker.amendment import Amendment
@@ -23,24 +24,13 @@ from maker.voter import Voter
 
 ANY = 1 << 30
 """A cap that no step reaches."""
+_Names: TypeAlias = dict[Source, str]
+"""Models in drawing order, with the names that their seats carry."""
 
 
 def task(manifest: Manifest) -> Task:
     plugin = _plugin(plugins.DECOMPOSERS, manifest.task)
     return Task(plugin.make(manifest.parameters), manifest.task.spec)
-
-
-def models(manifest: Manifest, subject: Task, options: Mapping[str, str]) -> dict[str, Model]:
-    """The panel's models by name, in drawing order.
-
-    `options` are operational, such as an endpoint's URL; each goes to the models that take it.
-    """
-    return _by_name((source, _model(source, subject, options)) for source in manifest.models)
-
-
-def panel(manifest: Manifest, models: Mapping[str, Model]) -> Panel:
-    flags = red_flags(manifest.red_flags)
-    return Panel(voter(manifest.voter), _members(models), flags, manifest.max_samples, manifest.seed)
 
 
 def offline_panel(manifest: Manifest) -> Panel:
@@ -65,30 +55,58 @@ def red_flags(sources: Sequence[Source]) -> Rule:
 
 
 class Panels:
-    """The run's own panel and those of amended steps; every model is made once."""
+    """The run's own panel and those of amended steps; every model is made once.
+
+    `options` are operational, such as an endpoint's URL; each goes to the models that take it.
+    """
 
     def __init__(self, manifest: Manifest, subject: Task, options: Mapping[str, str]) -> None:
-        self._sources, self._subject, self._options = manifest.models, subject, options
+        self._subject, self._options = subject, options
         self._made: dict[Source, Model] = {}
-        self.models = _by_name((source, self._model(source)) for source in manifest.models)
-        """The run's own, by name."""
-        self.own = panel(manifest, self.models)
+        self._own: _Names = {}
+        members, judges = self._cast(manifest.models, manifest.judges)
+        self._own = {**members, **judges}
+        self.models = self._by_name(self._own)
+        """The run's own, by name: those that vote on steps, and those that judge."""
+        flags, cap = red_flags(manifest.red_flags), manifest.max_samples
+        who = self._members(members), self._members(judges)
+        self.own = Panel(voter(manifest.voter), who[0], flags, cap, manifest.seed, who[1])
 
     def amended(self, amendment: Amendment) -> Panel:
         """The panel of an amended step: red flags and seed are the run's."""
-        cast, members = voter(amendment.voter), _members(self.models_of(amendment))
-        return replace(self.own, voter=cast, members=members, max_samples=amendment.max_samples)
+        members, judges = map(self._members, self._cast(amendment.models, amendment.judges))
+        cast, cap = voter(amendment.voter), amendment.max_samples
+        return replace(self.own, voter=cast, members=members, judges=judges, max_samples=cap)
 
     def models_of(self, amendment: Amendment) -> dict[str, Model]:
-        """By name; one that is named as another of the run's models goes by its spec, so that seats tell."""
-        return _by_name(((source, self._model(source)) for source in amendment.models), self._taken)
+        """By name, its judges too."""
+        members, judges = self._cast(amendment.models, amendment.judges)
+        return self._by_name({**members, **judges})
 
     def __iter__(self) -> Iterator[Model]:
         """Every model that was made."""
         return iter(self._made.values())
 
-    def _taken(self, source: Source, model: Model) -> bool:
-        return model.name in self.models and source not in self._sources
+    def _cast(self, models: Sequence[Source], judges: Sequence[Source]) -> tuple[_Names, _Names]:
+        members = self._named("--model", models, self._own)
+        return members, self._named("--judge", judges, {**self._own, **members})
+
+    def _named(self, option: str, sources: Sequence[Source], taken: _Names) -> _Names:
+        """One that is named as another model goes by its spec, so that seats tell."""
+        found: _Names = {}
+        for source in sources:
+            own = self._model(source).name
+            name = taken.get(source, source.spec if own in taken.values() else own)
+            if name in found.values():
+                raise UsageError(f"{option} {source.spec}: the panel has a model {name} already")
+            found[source] = name
+        return found
+
+    def _by_name(self, names: _Names) -> dict[str, Model]:
+        return {name: self._model(source) for source, name in names.items()}
+
+    def _members(self, names: _Names) -> tuple[Member, ...]:
+        return tuple(Member(name, self._model(source).temperatures) for source, name in names.items())
 
     def _model(self, source: Source) -> Model:
         if source not in self._made:
@@ -103,23 +121,6 @@ def _model(source: Source, subject: Task, options: Mapping[str, str]) -> Model:
     if not isinstance(getattr(model, "name", None), str) or len(getattr(model, "temperatures", ())) != 2:
         raise PluginError(f"{source.spec}: a model needs a name and two temperatures (maker/model.py)")
     return model
-
-
-def _by_name(
-    made: Iterable[tuple[Source, Model]],
-    taken: Callable[[Source, Model], bool] = lambda source, model: False,
-) -> dict[str, Model]:
-    found: dict[str, Model] = {}
-    for source, model in made:
-        name = source.spec if taken(source, model) else model.name
-        if name in found:
-            raise UsageError(f"--model {source.spec}: the panel has a model {name} already")
-        found[name] = model
-    return found
-
-
-def _members(models: Mapping[str, Model]) -> tuple[Member, ...]:
-    return tuple(Member(name, model.temperatures) for name, model in models.items())
 
 
 def _plugin(group: str, source: Source) -> Plugin:

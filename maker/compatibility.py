@@ -20,7 +20,7 @@ TASK = frozenset({"task", "parameters", "prompt"})
 """Fields of the fingerprint in which a fork may not differ either."""
 OFFLINE = ("task", "voter", "red_flags")
 """Plug-ins that deciding a recorded run again takes."""
-PLUGINS = ("task", "models", "voter", "red_flags")
+PLUGINS = ("task", "models", "judges", "voter", "red_flags")
 """Fields that name plug-ins."""
 WIDTH = 48
 """Characters that a value is shown with at most."""
@@ -73,6 +73,7 @@ def refreshed(group: str, source: Source) -> Source:
 _GROUPS = {
     "task": plugins.DECOMPOSERS,
     "models": plugins.MODELS,
+    "judges": plugins.MODELS,
     "voter": plugins.VOTERS,
     "red_flags": plugins.RED_FLAGS,
 }
@@ -118,6 +119,8 @@ def _options(asked: Manifest, names: set[str]) -> Iterator[str]:
     """Of the fork that would differ from the run as this command does."""
     if "models" in names:
         yield from (f"--model {model.spec}" for model in asked.models)
+    if "judges" in names:
+        yield from (f"--judge {name}" for name in [judge.spec for judge in asked.judges] or ["none"])
     if "voter" in names:
         yield f"--voter {asked.voter.spec}"
     if "red_flags" in names:

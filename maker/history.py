@@ -6,7 +6,7 @@ left out. Invariant: what is read here is what a resume would go on from. Who ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -79,33 +79,36 @@ def verify(folder: Place) -> int:
 def parts(folder: P) -> list[tuple[P, int, Record]]:
     """(chunk, bytes of it that count, header): as the next header says, the last up to its last whole line.
 
-    Left out are a chunk that was torn in its header and one that an owner began after it was overtaken.
+    The newest owner's last header names the chunk before it, that one's header the next, back to the first:
+    what a taker found is the lane. Left out are a chunk that was torn in its header, and one that an owner
+    began, or whose header it wrote, after it was overtaken.
     """
-    counted: list[tuple[P, int, Record]] = []
     found = chunks.of(folder)
     objects.read_all(each for each in found if isinstance(each, ObjectPath))
-    for chunk in found:
-        header = chunks.header(chunk)
-        if header is None or (counted and header["epoch"] < counted[-1][2]["epoch"]):
-            continue
-        before = header["before"].get("chunk", 0)
-        while (
-            counted and chunks.number(counted[-1][0]) > before and counted[-1][2]["epoch"] < header["epoch"]
-        ):
-            counted.pop()
-        _follow(chunks.number(counted[-1][0]) if counted else 0, before, chunk)
-        if counted:
-            counted[-1] = (counted[-1][0], header["before"]["bytes"], counted[-1][2])
-        counted.append((chunk, 0, header))
-    if counted:
-        chunk, _, header = counted[-1]
-        counted[-1] = (chunk, sum(len(line) for _, line in chunks.lines(chunk)), header)
-    return counted
+    headers = {chunks.number(each): (each, header) for each in found if (header := chunks.header(each))}
+    if not headers:
+        return []
+    number = max(headers, key=lambda number: (headers[number][1]["epoch"], number))
+    chunk, header = headers[number]
+    counted = {number: (chunk, sum(len(line) for _, line in chunks.lines(chunk)), header)}
+    while before := header["before"].get("chunk", 0):
+        if before >= number or before not in headers:
+            raise JournalDamagedError(f"{chunk}: follows chunk {before}, which is not there before it")
+        end = header["before"]["bytes"]
+        number, (chunk, header) = before, headers[before]
+        counted[number] = (chunk, end, header)
+    _check_left_out(headers, counted)
+    return [counted[number] for number in sorted(counted)]
 
 
-def _follow(found: int, stated: int, chunk: Place) -> None:
-    if found != stated:
-        raise JournalDamagedError(f"{chunk}: follows chunk {stated}, but chunk {found} comes before it")
+def _check_left_out(headers: dict[int, tuple[P, Record]], counted: Collection[int]) -> None:
+    """An owner's own chunks follow each other; only its last ones may not count."""
+    last = {tuple(headers[number][1]["epoch"]): number for number in sorted(counted)}
+    for number, (chunk, header) in headers.items():
+        if number not in counted and number < last.get(tuple(header["epoch"]), 0):
+            raise JournalDamagedError(
+                f"{chunk}: its owner went on, but the chunk after it does not follow it"
+            )
 
 
 def records_of(chunk: Place, end: int) -> Iterator[Record]:

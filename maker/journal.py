@@ -86,8 +86,17 @@ class Journal(Protocol):
         ...
 
 
+class OutrunError(Exception):
+    """An older owner has made more durable since the lane was read: read it again."""
+
+
 class OwnedLane(Journal, Protocol):
-    """A lane in the hands of its owner: `last`, `turn` to the first page, `sync`, and it may write."""
+    """A lane in the hands of its owner: `last`, `turn` to the first page, `sync`, and it may write.
+
+    Whoever claims it later is the newer owner. Of an older one nothing counts that came after the newer one's
+    first `sync` had returned; its own next `sync` of a record raises FencedError, as may any `append`.
+    `maker.testing.JournalSuite` checks that.
+    """
 
     @property
     def is_open(self) -> bool:
@@ -104,10 +113,22 @@ class OwnedLane(Journal, Protocol):
         """Seconds to wait until a `sync` is worth its price."""
         ...
 
-    def last(self) -> tuple[Record | None, Iterator[Record]]: ...
-    def finished(self) -> Iterator[list[Json]]: ...
-    def sync(self) -> None: ...
-    def close(self) -> None: ...
+    def last(self) -> tuple[Record | None, Iterator[Record]]:
+        """The newest header, with all that its page said, and the records after it: as the claim found it."""
+        ...
+
+    def finished(self) -> Iterator[list[Json]]:
+        """[segment, steps, final state] of every segment told of by pages up to that one, in any order."""
+        ...
+
+    def sync(self) -> None:
+        """Make all records durable. Raises FencedError when a newer owner has the lane; the first one after a
+        claim may raise OutrunError."""
+        ...
+
+    def close(self) -> None:
+        """Let go; what was not synced may be lost."""
+        ...
 
 
 class Lane:
@@ -122,10 +143,9 @@ class Lane:
         self._file = -1
         self._size = self._durable = self._crc = self._head = 0
         self._hash = hashlib.sha256()
-        self._refused: StorageError | None = None
-        for leftover in folder.glob(".*"):
-            disk.remove(leftover)
-        counted, self._cut = _sealed(folder, epoch, disk)
+        self._refused: StorageError | FencedError | None = None
+        with self._writing():
+            counted, self._cut = _sealed(folder, epoch, disk)
         self._before = counted[-1] if counted else None
         self._headers = [header for _, _, header in counted]
 
@@ -138,7 +158,13 @@ class Lane:
         Raises FencedError when a newer command of the run owns it.
         """
         with storage(folder):
-            return cls(folder, run, cls._claim(folder, command, disk), durability, disk)
+            leftovers = list(
+                folder.glob(".*")
+            )  # before the claim: of older owners, not of one that comes now
+            epoch = cls._claim(folder, command, disk)
+            for leftover in leftovers:
+                disk.remove(leftover)
+            return cls(folder, run, epoch, durability, disk)
 
     @classmethod
     def _claim(cls, folder: Path, command: int, disk: Disk) -> Epoch:
@@ -263,7 +289,10 @@ class Lane:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """After the first refusal of the file system, nothing more is written: a line may be torn there."""
+        """After the first refusal of the file system, nothing more is written: a line may be torn there.
+
+        A newer owner that clears away what was half written is no refusal.
+        """
         if self._refused:
             raise self._refused
         try:
@@ -271,9 +300,15 @@ class Lane:
         except OSError as error:
             raise self._refuse(error) from None
 
-    def _refuse(self, error: OSError) -> StorageError:
-        self._refused = refused(self.folder, error)
+    def _refuse(self, error: OSError) -> StorageError | FencedError:
+        self._refused = self._overtaken() or refused(self.folder, error)
         return self._refused
+
+    def _overtaken(self) -> FencedError | None:
+        with suppress(OSError):
+            newest = _newest(self.folder / "claims")
+            return overtaken(self.folder, newest, self.epoch) if newest > self.epoch else None
+        return None
 
     def close(self) -> None:
         file, self._file = self._file, -1
@@ -303,16 +338,19 @@ def _sealed(folder: Path, mine: Epoch, disk: Disk) -> tuple[list[tuple[Path, int
     Only then may a header state it: what an older owner wrote last may be gone when the power fails.
     Raises FencedError when a newer owner has begun a chunk: that one must stay open.
     """
+    cut = 0
     while True:
-        counted, cut = history.parts(folder), 0
+        counted = history.parts(folder)
         if counted and (newest := tuple(counted[-1][2]["epoch"])) > mine:
             raise overtaken(folder, newest, mine)
-        if counted and not chunks.is_sealed(counted[-1][0]):
+        open_ones = [(chunk, end) for chunk, end, _ in counted if not chunks.is_sealed(chunk)]
+        if not open_ones:
+            return counted, cut
+        if not chunks.is_sealed(counted[-1][0]):
             with suppress(FileNotFoundError):
                 cut = counted[-1][0].stat().st_size - counted[-1][1]
-        open_ones = [(chunk, end) for chunk, end, _ in counted if not chunks.is_sealed(chunk)]
-        if all(chunks.seal(chunk, end, disk) for chunk, end in open_ones):
-            return history.parts(folder) if open_ones else counted, cut
+        for chunk, end in open_ones:
+            chunks.seal(chunk, end, disk)
 
 
 _CLAIM = re.compile(r"(\d+)-(\d+)")

@@ -1,8 +1,8 @@
 """What a run was asked to do: written once at its start, compared when the same run is asked for again.
 
-Its fields are of two sorts. The fingerprint (task, its parameters, source and first prompt, models, voter,
-red flags, seed) decides what a step's answer is; a run that differs there is another run. The rest (cap,
-versions) may differ from one start to the next. No key is ever in it. What differs: `compatibility.py`.
+Its fields are of two sorts. The fingerprint (task, its parameters, source and first prompt, models, judges,
+voter, red flags, seed) decides what a step's answer is; a run that differs there is another run. The rest
+(cap, versions) may differ from one start to the next. No key is ever in it. What differs: `compatibility.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from maker import moved
 from maker.records import FORMAT
 
-FINGERPRINT = {"task", "parameters", "models", "voter", "red_flags", "seed", "prompt"}
+FINGERPRINT = {"task", "parameters", "models", "judges", "voter", "red_flags", "seed", "prompt"}
 
 
 class Source(BaseModel):
@@ -42,6 +42,8 @@ class Manifest(BaseModel):
     """The task's, as typed."""
     models: list[Source]
     """The panel, in drawing order; options in the spec."""
+    judges: list[Source] = []
+    """Who votes on whether two answers are the same, in drawing order; none: the panel does."""
     voter: Source
     red_flags: list[Source]
     """The first that objects gives the reason."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from maker import chunks, history, journal
 from maker.errors import FencedError, JournalDamagedError, StorageError
-from maker.journal import Durability, Epoch, Page, Seal
+from maker.journal import Durability, Epoch, OutrunError, Page, Seal
 from maker.nouns import Json
 from maker.objects import ObjectPath
 from maker.records import FORMAT, Record
@@ -29,10 +29,6 @@ TELL_SECONDS = 0.5
 """At least so long after a seal the next end of a segment is told, for what is told must be sealed."""
 LINKS = 256
 """Chunks that a header names at most as telling of ends; the first of them names those before."""
-
-
-class OutrunError(Exception):
-    """An older owner has sealed more since the lane was read: read it again."""
 
 
 @dataclass(slots=True)

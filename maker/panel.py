@@ -7,7 +7,7 @@ state and the draw index alone, so a seat is the same at every worker count and 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maker.ballot import Ballot
 from maker.flags import Rule
@@ -34,6 +34,13 @@ class Panel:
     max_samples: int = 100
     """The most draws at one step, flagged ones included; undecided then, the step is parked."""
     seed: int = 0
+    judges: tuple[Member, ...] = ()
+    """Who votes on whether two answers are the same, drawn in turn; none: the members do."""
+
+    @property
+    def of_judges(self) -> Panel:
+        """The panel of a comparison: all but who is drawn is the same."""
+        return replace(self, members=self.judges) if self.judges else self
 
     def decide(self, step: Step, ballot: Ballot) -> Decided | Want:
         """The voter's verdict; PluginError if it raises."""

@@ -19,6 +19,7 @@ from maker.run_directory import RunDirectory
 @dataclass(frozen=True, slots=True)
 class Retry:
     models: tuple[Source, ...]
+    judges: tuple[Source, ...]
     voter: Source
     max_samples: int
     """Further draws at each step, at most."""
@@ -34,7 +35,8 @@ class Retry:
         return found
 
     def _is_of(self, amendment: Amendment) -> bool:
-        return (amendment.models, amendment.voter) == (self.models, self.voter)
+        was = (amendment.models, amendment.judges, amendment.voter)
+        return was == (self.models, self.judges, self.voter)
 
     def _amendment(self, head: Head, state: str) -> Amendment:
         return Amendment(
@@ -42,6 +44,7 @@ class Retry:
             step=head.index,
             state=state,
             models=self.models,
+            judges=self.judges,
             voter=self.voter,
             max_samples=head.drawn + self.max_samples,
         )

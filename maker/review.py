@@ -30,6 +30,7 @@ class Instead:
     """What a panel of today has other than the run's; None: the same, but a seed one higher."""
 
     models: Sequence[str] | None = None
+    judges: Sequence[str] | None = None
     voter: str | None = None
     red_flags: str | None = None
     seed: int | None = None
@@ -90,18 +91,18 @@ def ask_again(
     run = RunDirectory(place.at(run_dir))
     manifest = _panel_of(compatibility.on_disk(run.manifest(), compatibility.PLUGINS), instead)
     subject = assembly.task(manifest)
-    models = assembly.models(manifest, subject, options or {})
-    panel = assembly.panel(manifest, models)
-    asked.check_cap(panel)
+    asked.check_judges(subject, manifest.judges)
+    panels = assembly.Panels(manifest, subject, options or {})
+    asked.check_cap(panels.own)
     chosen = islice(retrace(run, subject, selection), limit)
 
     async def ask() -> None:
         try:
-            async for each in live.ask_again(chosen, subject, panel, models):
+            async for each in live.ask_again(chosen, subject, panels.own, panels.models):
                 on_asked(each)
         finally:
-            for each_model in models.values():
-                await each_model.aclose()
+            for model in panels:
+                await model.aclose()
 
     asyncio.run(ask())
 
@@ -116,6 +117,7 @@ def _panel_of(was: Manifest, instead: Instead) -> Manifest:
         instead.red_flags or was.rules,
         was.seed + 1 if instead.seed is None else instead.seed,
         was.max_samples,
+        instead.judges or [each.spec for each in was.judges],
     )
 
 

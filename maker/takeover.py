@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from maker.disk import DISK, Disk
 from maker.errors import UsageError
-from maker.journal import SEAL, Durability, Lane, OwnedLane, Seal
-from maker.object_lane import ObjectLane, OutrunError
+from maker.journal import SEAL, Durability, Lane, OutrunError, OwnedLane, Page, Seal
+from maker.object_lane import ObjectLane
 from maker.objects import ObjectPath
 from maker.place import Place
-from maker.recovery import Recovery
+
+
+class Reader(Protocol):
+    """Takes in what a lane holds, and says what its next page is to say."""
+
+    def read(self, lane: OwnedLane) -> None: ...
+    def page(self) -> Page: ...
+
+
+R = TypeVar("R", bound=Reader)
 
 
 def claim(
@@ -34,7 +44,7 @@ def claim(
     raise UsageError(f"{folder} is neither a path nor a place in an object store")
 
 
-def take_over(claimed: Callable[[], OwnedLane], fresh: Callable[[], Recovery]) -> tuple[OwnedLane, Recovery]:
+def take_over(claimed: Callable[[], OwnedLane], fresh: Callable[[], R]) -> tuple[OwnedLane, R]:
     """Claim a lane, read it back and turn to a page of one's own; again if an older owner was quicker."""
     while True:
         lane = claimed()
@@ -47,10 +57,10 @@ def take_over(claimed: Callable[[], OwnedLane], fresh: Callable[[], Recovery]) -
             raise
 
 
-def _owned(lane: OwnedLane, recovery: Recovery) -> Recovery:
-    recovery.read(lane)
-    lane.turn(recovery.page())
+def _owned(lane: OwnedLane, reader: R) -> R:
+    reader.read(lane)
+    lane.turn(reader.page())
     lane.sync()
     if not lane.is_open:
-        lane.turn(recovery.page())
-    return recovery
+        lane.turn(reader.page())
+    return reader

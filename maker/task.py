@@ -121,6 +121,8 @@ class Task:
         self._judge: Callable[[Step, Json, Json], Prompt] | None = getattr(decomposer, "judge", None)
         self.judges = self._same is not None or self._judge is not None
         """It says itself which answers are the same, or has them judged."""
+        self.asks_models = self._judge is not None
+        """It has models vote on which answers are the same."""
         self.speculates = not self.judges and bool(getattr(decomposer, "speculate", True))
         """A step may be begun from an answer that leads and is not decided yet."""
         self._ruling: Callable[[Step, str], bool] = getattr(decomposer, "ruling", None) or _yes_or_no

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from maker import plugins
-from maker.conformance import decomposers, models, voters
+from maker.conformance import decomposers, journals, models, voters
 from maker.conformance.finding import Finding, run
 from maker.conformance.models import Asked
+from maker.conformance.stores import Store
 from maker.conformance.subject import Subject
 from maker.conformance.telling import by_model
 from maker.errors import UsageError
@@ -78,6 +79,21 @@ class ModelSuite:
     def test_a_model_keeps_its_contract(self, check: str) -> None:
         asked = Asked(self.make, self.step, self.prompt, self.patience)
         _assert(run(check, lambda: models.CHECKS[check](asked)))
+
+
+class JournalSuite:
+    """`make` gives a new, empty store each time: how lanes are claimed and read where you keep them
+    (`maker/conformance/stores.py`)."""
+
+    histories: int = journals.HISTORIES
+    """Random ones that are played; a seed repeats one."""
+
+    def make(self) -> Store:
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("check", journals.CHECKS)
+    def test_a_journal_store_keeps_its_contract(self, check: str) -> None:
+        _assert(run(check, lambda: journals.play(check, self.make, self.histories)))
 
 
 def _assert(finding: Finding) -> None:

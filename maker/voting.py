@@ -278,7 +278,7 @@ class Voting:
         answers, segment = self.ballot.answers, self.step.segment
         task = Comparison(self.task, self.step, answers[first], answers[key])
         step = Step(segment, self.step.index, {"of": self.state, "first": first, "key": key})
-        judging = self.judging = Voting(task, self.panel, step, task.digest(step))
+        judging = self.judging = Voting(task, self.panel.of_judges, step, task.digest(step))
         judging.begin(self._to_judge.get(judging.state, ()))
         self._ruled(judging)
 

@@ -45,6 +45,12 @@ class Task:
     def advance(self, step, answer):
         return step.state
 
+    def same(self, step, first, answer):
+        return False
+
+    def judge(self, step, first, answer):
+        return Prompt((Message("user", "are they the same?"),))
+
     def stitch(self, finals):
         return finals
 
@@ -75,6 +81,7 @@ class Model:
 class Another(Model):
     name = "another"
 """,
+    "judging.py": "from drawing import Model\n\n\nclass Judge(Model):\n    name = 'judge'\n",
     "voting.py": "from maker.voters import AheadByK\n\n\nclass Lead(AheadByK):\n    pass\n",
     "flagging.py": 'def long(sample):\n    return "long" if len(sample.text) > 9 else None\n\n\n'
     "class Long:\n    def __call__(self, sample):\n        return long(sample)\n",
@@ -84,6 +91,7 @@ COMMAND: dict[str, object] = {
     "-T": ["length=3", 'names={"a": 1, "b": 2}', "loud=false"],
     "--input": "questions.txt",
     "--model": ["drawing.py:Model:bias=1"],
+    "--judge": ["judging.py:Judge"],
     "--voter": "voting.py:Lead:k=2",
     "--red-flags": "flagging.py:Long",
     "--seed": 5,
@@ -125,6 +133,9 @@ REFUSED = [
     Row("a model more", "models.1.spec", {"--model": ["drawing.py:Model:bias=1", "drawing.py:Another"]}),
     Row("a model's options", "models.0.spec", {"--model": ["drawing.py:Model:bias=2"]}),
     Row("a model's file", "models.0.sha256", edit="drawing.py"),
+    Row("a judge", "judges.0.spec", {"--judge": ["drawing.py:Another"]}),
+    Row("no judge any more", "judges.0.spec", {"--judge": ["none"]}),
+    Row("a judge's file", "judges.0.sha256", edit="judging.py"),
     Row("the voter or its k", "voter.spec", {"--voter": "voting.py:Lead:k=3"}),
     Row("the voter's file", "voter.sha256", edit="voting.py"),
     Row("the red flags", "red_flags.0.spec", {"--red-flags": "truncated"}),
@@ -218,6 +229,7 @@ def test_a_file_is_the_same_one_from_another_working_directory(folder: Path) -> 
     changed = {
         "--input": "../questions.txt",
         "--model": ["../drawing.py:Model:bias=1"],
+        "--judge": ["../judging.py:Judge"],
         "--voter": f"{folder}/voting.py:Lead:k=2",
         "--red-flags": "../pack/../flagging.py:Long",
     }

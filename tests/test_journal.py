@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maker import history, records
+from maker.disk import Disk
 from maker.errors import FencedError, JournalDamagedError
 from maker.journal import Lane
 from maker.ledger import Ledger
@@ -131,6 +132,56 @@ def test_an_owner_that_was_overtaken_before_its_first_line_is_ignored(folder: Pa
         Lane(folder, "r", epoch=(1, 2))
     newest.append(RECORDS[1])
     assert list(history.read(folder)) == [*RECORDS, *RECORDS[:2]]
+
+
+def test_a_header_that_an_overtaken_owner_wrote_late_is_left_out(folder: Path) -> None:
+    write(folder)
+    for owner in (2, 3, 4):
+        (folder / "claims" / f"000001-{owner:06d}").touch()
+    two, three = Lane(folder, "r", epoch=(1, 2)), Lane(folder, "r", epoch=(1, 3))
+    for slow in (three, two):
+        with pytest.raises(FencedError):
+            slow.turn(Ledger().page([]))
+            slow.sync()
+        slow.close()
+    late = folder / "000002.jsonl"
+    whole = late.read_bytes()
+    late.write_bytes(whole[:9])
+    four = Lane(folder, "r", epoch=(1, 4))
+    late.write_bytes(whole)
+    four.turn(Ledger().page([]))
+    four.append(RECORDS[0])
+    four.sync()
+    four.close()
+    assert list(history.read(folder)) == [*RECORDS, RECORDS[0]]
+    assert history.verify(folder) == 3
+
+
+class Busy(Disk):
+    """Somebody else has just claimed the lane, too, and writes."""
+
+    def create(self, path: Path) -> int:
+        if path.parent.name == "claims":
+            (path.parents[1] / ".000001.jsonl.zst.ab").touch()
+        return super().create(path)
+
+    def rename(self, old: Path, new: Path) -> None:
+        (new.parent / "claims" / "000009-000001").touch()
+        old.unlink()
+        super().rename(old, new)
+
+
+def test_who_claims_a_lane_clears_away_what_others_left_and_not_what_they_write_now(folder: Path) -> None:
+    Lane.claim(folder, "r", disk=Busy())
+    assert list(folder.glob(".*"))
+    Lane.claim(folder, "r")
+    assert not list(folder.glob(".*"))
+
+
+def test_an_owner_whose_file_a_newer_one_cleared_away_is_fenced_and_not_refused(folder: Path) -> None:
+    write(folder)
+    with pytest.raises(FencedError, match="epoch 9-1 has taken over from epoch 1-2"):
+        Lane.claim(folder, "r", disk=Busy())
 
 
 def decisions() -> Iterator[Decision]:

@@ -22,9 +22,9 @@ import pytest
 
 from maker import chunks, history, object_lane, place, records
 from maker.errors import FencedError, JournalDamagedError, StorageError, UsageError
-from maker.journal import Seal
+from maker.journal import OutrunError, Seal
 from maker.ledger import Ledger
-from maker.object_lane import ObjectLane, OutrunError
+from maker.object_lane import ObjectLane
 from maker.objects import ObjectPath
 from maker.run_directory import RunDirectory
 from tests.conftest import Ended, Maker

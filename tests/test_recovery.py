@@ -188,7 +188,7 @@ def test_dying_while_a_header_is_written_harms_nothing(lane: Path) -> None:
 
 def test_a_chunk_that_is_missing_is_found(lane: Path) -> None:
     chunks.of(lane)[2].unlink()
-    with pytest.raises(JournalDamagedError, match="follows chunk 3, but chunk 2 comes before it"):
+    with pytest.raises(JournalDamagedError, match="follows chunk 3, which is not there before it"):
         list(history.read(lane))
 
 

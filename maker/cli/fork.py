@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -22,6 +23,9 @@ def fork(
         Place, typer.Option(parser=place.at, metavar="PLACE", help="The new run's directory, or its URI.")
     ],
     model: Annotated[list[str] | None, typer.Option(help="Other models.")] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help="Other judges of which answers are the same; `none`: the models.")
+    ] = None,
     k: K = None,
     voter: RuleName = None,
     red_flags: Annotated[str | None, typer.Option(help="Other rules.")] = None,
@@ -31,7 +35,7 @@ def fork(
     """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
     from maker import api, asked
 
-    rule = asked.rule(k, voter)
-    copied = api.fork(run, parse_step(at), run_dir, model=model, voter=rule, red_flags=red_flags, seed=seed)
+    begin = partial(api.fork, run, parse_step(at), run_dir, model=model or None, judge=judge or None)
+    copied = begin(voter=asked.rule(k, voter), red_flags=red_flags, seed=seed)
     line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
     print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")

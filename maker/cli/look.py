@@ -114,6 +114,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "progress": _progress(run, owner),
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
+        "judges": [judge.spec for judge in manifest.judges],
         **totals,
         "journal_bytes": run.size(),
         "cost": prices.money(summary.prices_given(run), found.totals),

@@ -186,6 +186,7 @@ def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:
     return [
         ("task", f"{manifest.task.spec} {parameters}"),
         ("model", ", ".join(model.spec for model in manifest.models)),
+        *([("judge", ", ".join(judge.spec for judge in manifest.judges))] if manifest.judges else []),
         ("voter", f"{manifest.voter.spec}, red flags {manifest.rules} and the task's parser"),
         ("seed", str(manifest.seed)),
         ("run", directory),

@@ -44,6 +44,9 @@ def replay(
         bool, typer.Option("--live", help="Ask again, contested and flagged steps unless told others.")
     ] = False,
     model: Annotated[list[str] | None, typer.Option(help="With --live: other models.")] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help="With --live: other judges; `none`: the models.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="With --live: of the new seats.")] = None,
     limit: Annotated[int, typer.Option(help="Rows shown, steps asked with --live.", min=1)] = 20,
     base_url: BaseUrl = None,
@@ -63,10 +66,11 @@ def replay(
 
         options = {"base_url": base_url, "give_up_after": give_up_after}
         told = {name: value for name, value in options.items() if value is not None}
-        live_replay.ask_again(run, selection, limit, as_json, Instead(model, rule, red_flags, seed), told)
+        instead = Instead(model, judge, rule, red_flags, seed)
+        live_replay.ask_again(run, selection, limit, as_json, instead, told)
         return
-    if model or seed is not None:
-        raise UsageError("--model and --seed ask anew: give them with --live")
+    if model or judge or seed is not None:
+        raise UsageError("--model, --judge and --seed ask anew: give them with --live")
     go_offline()
     if rule is None and red_flags is None:
         _decide_again(run, selection, changed, limit, as_json)

@@ -60,6 +60,12 @@ def run(
             "more than one is a panel, drawn in turn.",
         ),
     ] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Who votes on whether two answers are the same, where a task asks that. Those of --model."
+        ),
+    ] = None,
     k: Annotated[
         int | None,
         typer.Option("--k", "-k", help="Votes by which an answer must lead (3).", envvar="MAKER_K"),
@@ -94,7 +100,7 @@ def run(
     from maker import api
 
     params = parameters([*(parameter or []), *_input(task, input)])
-    asked = partial(api.run, task, params=params, model=model or None, k=k, voter=voter)
+    asked = partial(api.run, task, params=params, model=model or None, judge=judge or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
     _show(partial(asked, **more, **operation), as_json)
 
@@ -111,6 +117,10 @@ def resume(
     model: Annotated[
         list[str] | None, typer.Option(help="Who draws at the retried steps; repeatable.")
     ] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="Who compares answers at the retried steps; `none`: those who draw there."),
+    ] = None,
     k: Annotated[int | None, typer.Option("--k", "-k", help="Lead at the retried steps.")] = None,
     voter: Annotated[str | None, typer.Option(help="Another rule at the retried steps.")] = None,
     *,
@@ -120,12 +130,13 @@ def resume(
     """Go on with RUN where it was; parked steps with the samples they have.
 
     With --retry-parked, the steps that are parked now are voted on by another panel (or, without --model,
-    --k and --voter, by the same one) with a cap raised by --max-samples; the steps after them as before.
+    --judge, --k and --voter, by the same one) with a cap raised by --max-samples; the steps after them as
+    before.
     """
     from maker import api
 
-    panel = partial(api.resume, retry_parked=retry_parked, model=model or None, k=k, voter=voter)
-    _show(partial(panel, run, max_samples=max_samples, **operation), as_json)
+    panel = partial(api.resume, retry_parked=retry_parked, model=model or None, judge=judge or None)
+    _show(partial(panel, run, k=k, voter=voter, max_samples=max_samples, **operation), as_json)
 
 
 def _show(call: Callable[..., RunResult], as_json: bool) -> NoReturn:

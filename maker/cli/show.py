@@ -107,6 +107,8 @@ def _text(line: dict[str, Json]) -> str:
         return f"joined  {json.dumps(line['finals'])}"
     if line["event"] == "amend":
         models = ", ".join(inert(model["spec"]) for model in line["models"])
-        return f"given to  {models}, {inert(line['voter']['spec'])}, up to {line['max_samples']} draws"
+        judges = "".join(f", judge {inert(judge['spec'])}" for judge in line["judges"])
+        how = f"{inert(line['voter']['spec'])}, up to {line['max_samples']} draws"
+        return f"given to  {models}{judges}, {how}"
     said = (f"  {inert(each['role'])}  {json.dumps(each['content'])}" for each in line["messages"])
     return "\n".join(["prompt", *said])

@@ -155,7 +155,7 @@ def _placed(name: str, word: str, folder: Folder, found: list[str]) -> str:
     """A word with the file that it names by its place in the folder, which is noted in `found`."""
     place: Callable[[str], str] = functools.partial(_place, folder=folder, found=found)
     match name:
-        case "task" | "model" | "voter":
+        case "task" | "model" | "judge" | "voter":
             return _placed_spec(word, place, folder, found)
         case "red_flags":
             return "|".join(_placed_spec(each.strip(), place, folder, found) for each in word.split("|"))
