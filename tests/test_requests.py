@@ -30,6 +30,7 @@ def run(server: Faultd, folder: Path, model: str = ALIKE, **options: Any) -> api
     [
         ({}, 3),
         ({"window": 4}, 1),
+        ({"window": "auto"}, 1),
         ({"requests": "single"}, 1),
         ({"requests": "grouped", "window": 4}, 3),
     ],
