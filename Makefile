@@ -58,6 +58,8 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.kills
 	$(BIN)/python -m benchmarks.limit
+	$(BIN)/python -m benchmarks.http
+	$(BIN)/python -m benchmarks.requests
 	$(BIN)/python -m benchmarks.demo
 
 wheel: .venv/dev

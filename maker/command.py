@@ -179,6 +179,7 @@ class Command:
             drifts=totals.drifts,
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
+            tokens_cached=totals.tokens_cached,
             cost=progress.cost,
             flags=dict(reasons),
             lost_workers=progress.lost_workers,

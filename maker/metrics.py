@@ -189,6 +189,6 @@ def _of_totals(totals: Totals) -> Iterator[Reading]:
         yield FLAGS, (reason,), many
     for kind, many in totals.faults.items():
         yield FAULTS, (kind,), many
-    for model, (tokens_in, tokens_out) in totals.by_model.items():
+    for model, (tokens_in, tokens_out, _) in totals.by_model.items():
         yield TOKENS, (model, "in"), tokens_in
         yield TOKENS, (model, "out"), tokens_out

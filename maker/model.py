@@ -72,6 +72,7 @@ def unsound(sample: Sample) -> str | None:
         return "a sample's model and system are texts or None"
     said = isinstance(sample.text, str) and isinstance(sample.finish, str)
     counted = isinstance(sample.tokens_in, int) and isinstance(sample.tokens_out, int)
+    counted = counted and isinstance(sample.tokens_cached, int)
     if not (said and counted and _finite(sample.latency)):
         return "a sample needs text, finish, whole token counts and a finite latency"
     if sample.logprob is not None and not _finite(sample.logprob):

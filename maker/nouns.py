@@ -107,6 +107,8 @@ class Sample:
     """Sum of the natural-log probabilities of the response's tokens, where known."""
     system: str | None = None
     """The endpoint's `system_fingerprint`: which configuration of the model answered."""
+    tokens_cached: int = 0
+    """Of `tokens_in`, those that the endpoint had in its prefix cache."""
 
 
 class RedFlag(Exception):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from math import inf
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 from maker.errors import UsageError
 from maker.journal import SEAL, Durability, Seal
@@ -17,6 +17,7 @@ from maker.nouns import Json
 from maker.options import duration
 
 Engine = Literal["ray", "inline"]
+Requests = Literal["auto", "grouped", "single"]
 
 
 class Operational(TypedDict, total=False):
@@ -38,6 +39,7 @@ class Operational(TypedDict, total=False):
     max_cost: float | None
     price: str | Sequence[str] | None
     max_concurrency: int | None
+    requests: Requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +77,15 @@ class Operation:
     """Money, by `price`."""
     price: str | Sequence[str] | None = None
     """What a million prompt tokens and a million response tokens cost: `0.15,0.60`, or `NAME=0.15,0.60` for
-    each model."""
+    each model; a third number is what a million cached prompt tokens cost, where that is less."""
     max_concurrency: int | None = None
     """The most requests to one model at a time, of all workers together (100); how many there are is found
     by trying."""
+
+    requests: Requests = "auto"
+    """For models that take it: `grouped` asks for all samples of equal seats in one request, so that the
+    prompt is paid once; `single` has a request for each, so that the first answer leads before the slowest is
+    there. `auto` is `grouped` at window 1, where a step waits for all of them anyway, else `single`."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.engine not in ("ray", "inline"):
@@ -94,6 +101,8 @@ class Operation:
             )
         if self.max_concurrency is not None and self.max_concurrency < 1:
             raise UsageError(f"max_concurrency={self.max_concurrency}, expected 1 or more")
+        if self.requests not in get_args(Requests):
+            raise UsageError(f"requests={self.requests!r}, expected {', '.join(get_args(Requests))}")
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
         if not 0 < self.seconds_to_lose < inf:
@@ -126,7 +135,9 @@ class Operation:
     @property
     def model_options(self) -> dict[str, str]:
         """Those that are passed on to models."""
+        fitting = "grouped" if self.width == 1 else "single"
         given = {
+            "requests": fitting if self.requests == "auto" else self.requests,
             "base_url": self.base_url,
             "give_up_after": self.give_up_after,
             "key_file": self.key_file,

@@ -1,7 +1,7 @@
 """What tokens cost, in whole numbers, so that sums are exact and caps on money hold to the last digit.
 
-    0.15,0.60                       a million prompt tokens, a million response tokens: of every model
-    openai:gpt-4.1-mini=0.40,1.60   of one
+    0.15,0.60                            a million prompt tokens, a million response tokens: of every model
+    openai:gpt-4.1-mini=0.40,1.60,0.10   of one; and a million prompt tokens that were in the endpoint's cache
 
 The currency is the user's. Nothing here knows what any endpoint asks. Invariant: amounts are whole `UNIT`s.
 """
@@ -28,9 +28,13 @@ class Price:
 
     tokens_in: int
     tokens_out: int
+    cached: int
+    """No more than `tokens_in`, so that what a draw may cost at most is known before it."""
 
-    def of(self, tokens_in: int, tokens_out: int) -> int:
-        return self.tokens_in * tokens_in + self.tokens_out * tokens_out
+    def of(self, tokens_in: int, tokens_out: int, cached: int = 0) -> int:
+        """cached: of `tokens_in`."""
+        paid = self.tokens_in * (tokens_in - cached) + self.cached * cached
+        return paid + self.tokens_out * tokens_out
 
 
 Prices: TypeAlias = Mapping[str, Price]
@@ -63,19 +67,29 @@ def money(prices: Prices, totals: Totals) -> float | None:
 
 
 def to_json(prices: Prices) -> dict[str, Json]:
-    """Model to what a million prompt tokens and a million response tokens cost."""
-    return {name: [price.tokens_in / MILLION, price.tokens_out / MILLION] for name, price in prices.items()}
+    """Model to what a million prompt tokens, response tokens and cached prompt tokens cost."""
+    return {
+        name: [each / MILLION for each in (price.tokens_in, price.tokens_out, price.cached)]
+        for name, price in prices.items()
+    }
 
 
 def from_json(stored: Mapping[str, Json]) -> dict[str, Price]:
-    return {name: Price(*(round(price * MILLION) for price in pair)) for name, pair in stored.items()}
+    return {name: Price(*(round(price * MILLION) for price in amounts)) for name, amounts in stored.items()}
 
 
 def _price(text: str, word: str) -> Price:
-    pair = word.split(",")
-    if len(pair) != 2:
-        raise UsageError(f"--price {text}: expected IN,OUT or MODEL=IN,OUT: what a million tokens cost")
-    return Price(*(_amount(text, each) for each in pair))
+    amounts = [_amount(text, each) for each in word.split(",")]
+    if len(amounts) not in (2, 3):
+        raise UsageError(
+            f"--price {text}: expected IN,OUT or IN,OUT,CACHED, with or without MODEL= before it: what a "
+            "million tokens cost"
+        )
+    tokens_in, tokens_out, *cached = amounts
+    price = Price(tokens_in, tokens_out, *(cached or [tokens_in]))
+    if price.cached > price.tokens_in:
+        raise UsageError(f"--price {text}: cached prompt tokens cost more than others, expected no more")
+    return price
 
 
 def _amount(text: str, word: str) -> int:

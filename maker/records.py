@@ -82,6 +82,7 @@ class SampleLine(_Line):
     request: str | None
     logprob: float | None
     system: str | None
+    tokens_cached: int = 0
 
 
 class VotesLine(_Line):
@@ -141,6 +142,7 @@ def from_sample(segment: str, index: int, state: str, sample: Sample) -> Record:
         "request": sample.request,
         "logprob": sample.logprob,
         "system": sample.system,
+        **({"tokens_cached": sample.tokens_cached} if sample.tokens_cached else {}),
     }
 
 
@@ -225,7 +227,8 @@ def to_sample(record: Record) -> SampleRecord:
     line = _checked(SampleLine, record)
     seat = Seat(line.draw, line.model, line.temperature, line.seed, line.variant)
     said = (line.text, line.finish, line.tokens_in, line.tokens_out)
-    sample = Sample(seat, *said, line.latency, line.echo, line.request, line.logprob, line.system)
+    named = (line.echo, line.request, line.logprob, line.system)
+    sample = Sample(seat, *said, line.latency, *named, line.tokens_cached)
     return SampleRecord(line.segment, line.step, line.state, sample)
 
 

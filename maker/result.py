@@ -51,6 +51,8 @@ class RunResult:
     """Red flags by reason."""
     by_person: int = 0
     """Steps whose answer is a person's."""
+    tokens_cached: int = 0
+    """Of the prompt tokens, those that an endpoint had in its prefix cache."""
     drifts: int = 0
     """Times that a model began to answer under another name or fingerprint."""
     lost_workers: int = 0

@@ -23,7 +23,7 @@ _PLACE = {"lane": str, "segment": str, "step": int, "state": str}
 _SAMPLE = {
     **{"draw": int, "model": str, "variant": int, "temperature": float, "seed": int, "text": str},
     **{"finish": str, "tokens_in": int, "tokens_out": int, "latency": float, "echo": str, "system": str},
-    **{"request": str, "logprob": float},
+    **{"request": str, "logprob": float, "tokens_cached": int},
 }
 _DECISION = {"answer": str, "votes": str, "flags": str, "by": str}
 COLUMNS: Mapping[str, Mapping[str, type]] = {

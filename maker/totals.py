@@ -28,8 +28,11 @@ class Totals:
     """Decided steps whose answer is a person's."""
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_cached: int = 0
+    """Of the prompt tokens, those that an endpoint had in its prefix cache."""
     by_model: dict[str, list[int]] = field(default_factory=dict)
-    """[prompt tokens, response tokens] of each model that was drawn from, by the name that seats carry."""
+    """[prompt tokens, response tokens, cached prompt tokens] of each model that was drawn from, by the name
+    that seats carry."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Red flags by reason, at decided steps."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -45,9 +48,12 @@ class Totals:
             self.samples += 1
             self.tokens_in += record["tokens_in"]
             self.tokens_out += record["tokens_out"]
-            mine = self.by_model.setdefault(record["model"], [0, 0])
+            mine = self.by_model.setdefault(record["model"], [0, 0, 0])
             mine[0] += record["tokens_in"]
             mine[1] += record["tokens_out"]
+            if cached := record.get("tokens_cached"):
+                self.tokens_cached += cached
+                mine[2] += cached
         elif kind == "decision":
             self._fold_decision(record)
         elif record["event"] == "faults":
@@ -76,17 +82,16 @@ class Totals:
     def add(self, other: Totals) -> None:
         for name in (f.name for f in fields(self) if f.name != "by_model"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for model, (tokens_in, tokens_out) in other.by_model.items():
-            mine = self.by_model.setdefault(model, [0, 0])
-            mine[0] += tokens_in
-            mine[1] += tokens_out
+        for model, tokens in other.by_model.items():
+            mine = self.by_model.get(model, [0, 0, 0])
+            self.by_model[model] = [a + b for a, b in zip(mine, tokens, strict=True)]
 
     def _plain(self) -> dict[str, Json]:
         """The fields that a JSON value may not share with this one."""
         return {
             "reasons": dict(self.reasons),
             "faults": dict(self.faults),
-            "by_model": {name: [*two] for name, two in self.by_model.items()},
+            "by_model": {name: [*tokens] for name, tokens in self.by_model.items()},
         }
 
     def _fold_decision(self, record: Record) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import email.utils
 import gzip
 import json
+import ssl
 import threading
 import time
 import zlib
@@ -167,6 +168,9 @@ class Faultd:
     key: str | None = None
     """The only key taken; None: any."""
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
+    hangs_up: bool = False
+    """Closes the connection after each answer without having said so."""
     calls: list[Call] = field(default_factory=list, init=False)
     peak: int = field(default=0, init=False)
     """Most requests that ran at one time."""
@@ -180,7 +184,7 @@ class Faultd:
         self._thread.start()
         self._ready.wait(10)
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        self.url = f"http://{shown}:{self.port}/v1"
+        self.url = f"{'https' if self.tls else 'http'}://{shown}:{self.port}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -198,7 +202,7 @@ class Faultd:
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._serve, self.host, 0, limit=2**24, backlog=512)
+        server = await asyncio.start_server(self._serve, self.host, 0, limit=2**24, backlog=512, ssl=self.tls)
         self.port: int = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
@@ -220,6 +224,8 @@ class Faultd:
                     return
                 finally:
                     call.ended = time.monotonic()
+                if self.hangs_up:
+                    return
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:

@@ -30,7 +30,7 @@ from tests.test_engine import Scripted
 
 NOISY = "sim:error=0.05,flags=0.05"
 SAME = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
-PRICES = {"m": Price(2, 3)}
+PRICES = {"m": Price(2, 3, 2)}
 
 
 class Lane:
@@ -380,7 +380,8 @@ def test_what_a_broken_draw_was_allowed_comes_back(tmp_path: Path, words: dict[s
         ({"max_cost": 1.0}, "max_cost needs the price of every model"),
         ({"max_calls": 0}, "max_calls=0, expected more than 0"),
         ({"max_cost": float("nan"), "price": "1,2"}, "max_cost=nan, expected more than 0"),
-        ({"price": "1"}, "expected IN,OUT or MODEL=IN,OUT"),
+        ({"price": "1"}, "expected IN,OUT or IN,OUT,CACHED"),
+        ({"price": "1,2,3"}, "cached prompt tokens cost more"),
         ({"price": "1,-2"}, "'-2' is no number from 0 up"),
         ({"price": "1,0.0000001"}, "with at most 6 decimals"),
         ({"price": ["1,2", "3,4"]}, "given twice"),
@@ -401,7 +402,7 @@ def test_each_model_of_a_panel_has_its_price(maker: Maker) -> None:
     prices = ("--price", "embedded=2,3", "--price", "0,1")
     done = maker(*words, "--run-dir", "r", *prices).done
     [status] = maker("status", "r", "--json").events
-    (sim_in, sim_out), (in_, out) = status["by_model"]["sim"], status["by_model"]["embedded"]
+    (sim_in, sim_out, _), (in_, out, _) = status["by_model"]["sim"], status["by_model"]["embedded"]
     assert (sim_in + in_, sim_out + out) == (done["tokens_in"], done["tokens_out"])
     assert done["cost"] == status["cost"] == (sim_out * 1 + in_ * 2 + out * 3) / 1e6 > 0
 
@@ -416,7 +417,7 @@ def test_models_that_retry_parked_steps_have_their_prices_too(tmp_path: Path) ->
     again = api.resume(tmp_path, **retried, price=["sim=0,1", "embedded=2,3"])
     assert (again.status, again.steps) == ("parked", 1), "the next step is the run's own panel's"
     tokens = summary.summarise(RunDirectory(tmp_path)).totals.by_model
-    (_, sim_out), (heard, said) = tokens["sim"], tokens["embedded"]
+    (_, sim_out, _), (heard, said, _) = tokens["sim"], tokens["embedded"]
     assert again.cost == (sim_out + 2 * heard + 3 * said) / 1e6
     with pytest.raises(UsageError, match="no price for embedded"):
         api.resume(tmp_path, engine="inline", price="sim=0,1")

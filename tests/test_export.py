@@ -117,7 +117,9 @@ def test_an_export_holds_every_record_that_counts(maker: Maker, run: Path) -> No
         for row in written["decisions"]
     ]
     assert [plain(row) for row in decisions] == [{"by": None} | r for r in told if "answer" in r]
-    assert [plain(row) for row in written["samples"]] == [r for r in told if "draw" in r]
+    assert [plain(row) for row in written["samples"]] == [
+        {"tokens_cached": None} | r for r in told if "draw" in r
+    ]
     events = [{**plain(row), **json.loads(row["rest"])} for row in written["events"]]
     assert [{name: value for name, value in row.items() if value is not None} for row in events] == [
         r for r in told if "event" in r

@@ -36,10 +36,14 @@ _OPTIONS = {
     "max_tokens": typer.Option(help="The most tokens, of prompts and responses."),
     "max_cost": typer.Option(help="The most money, by --price."),
     "price": typer.Option(
-        metavar="[MODEL=]IN,OUT",
-        help="What a million prompt tokens and a million response tokens cost; repeatable, once a model.",
+        metavar="[MODEL=]IN,OUT[,CACHED]",
+        help="What a million prompt, response and cached prompt tokens cost; repeatable, once a model.",
     ),
     "max_concurrency": typer.Option(help="The most requests to one model at a time, of all actors together."),
+    "requests": typer.Option(
+        help="Samples of a step by one request, so that the prompt is paid once, or by one each, so that the "
+        "first leads; auto: by one each where --window is not 1."
+    ),
 }
 
 BaseUrl = Annotated[str | None, _OPTIONS["base_url"]]

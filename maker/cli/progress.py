@@ -193,6 +193,10 @@ def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:
     ]
 
 
+def _cached(result: RunResult) -> str:
+    return f" ({result.tokens_cached:,} of them cached)" if result.tokens_cached else ""
+
+
 def _outcome(result: RunResult) -> list[tuple[str, str]]:
     flags = ", ".join(f"{reason} {count:,}" for reason, count in result.flags.items())
     rows = [
@@ -200,7 +204,7 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
         ("samples", f"{result.samples:,}"),
         ("flagged", f"{result.flagged:,}" + (f" ({flags})" if flags else "")),
         ("contested", f"{result.contested:,} steps with more than one answer"),
-        ("tokens", f"{result.tokens_in:,} in, {result.tokens_out:,} out"),
+        ("tokens", f"{result.tokens_in:,} in{_cached(result)}, {result.tokens_out:,} out"),
     ]
     if result.cost is not None:
         rows.append(("cost", f"{result.cost:,.4f}"))

@@ -13,22 +13,24 @@ import math
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import KW_ONLY, dataclass, field
-
-from openai import AsyncOpenAI
+from typing import Literal, TypeAlias
 
 from maker.errors import BlockedError, UsageError
 from maker.model import Request
 from maker.nouns import Json, Message, Prompt, Sample, Seat, Step
 from maker.options import Seconds
 from maker.workers.openai_chat import wire
-from maker.workers.openai_chat.endpoint import Endpoint, endpoint, open_client
-from maker.workers.openai_chat.patience import retrying
+from maker.workers.openai_chat.clients import Client, Through, open_client
+from maker.workers.openai_chat.endpoint import Endpoint, endpoint
+from maker.workers.openai_chat.patience import retried
 from maker.workers.openai_chat.rejection import blocked, too_long
 from maker.workers.openai_chat.reply import Reply, plain, shares
 from maker.workers.openai_chat.request import extra_fields, fields, held_to
 
 Faults = Callable[[str], None]
+Requests: TypeAlias = Literal["grouped", "single"]
 CAPS = ("max_tokens", "max_completion_tokens")
 """What endpoints call the token cap: nearly all the first, some of the newest only the second."""
 PROBE_PATIENCE = 10.0
@@ -40,7 +42,7 @@ class _Line:
     """What belongs to one running event loop."""
 
     loop: asyncio.AbstractEventLoop
-    client: AsyncOpenAI
+    client: Client
 
 
 @dataclass(eq=False)
@@ -54,8 +56,13 @@ class OpenAIChat:
     """Address up to `/v1`; OPENAI_BASE_URL or OpenAI itself where not given."""
     temperature: float | None = None
     """For every draw; None is the paper's: 0 for a step's first draw, 0.1 for the others."""
-    n: bool = True
-    """Ask for several samples in one request; an endpoint that does not do it is noticed."""
+    requests: Requests = "grouped"
+    """`grouped` asks for the samples of equal seats in one request (`n`), so that the prompt is paid once;
+    an endpoint that does not do it is noticed. `single` has a request for each sample, so that the first one
+    does not wait for the slowest. The command's `--requests` comes first."""
+    client: Through = "openai"
+    """`openai` makes each request by the openai package; `aiohttp` sends the same without it, for a fraction
+    of the CPU time."""
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
@@ -99,7 +106,7 @@ class OpenAIChat:
             raise UsageError("temperature and max_retry_after must be 0 or more")
         self.name, one = f"openai:{self.model}", self.temperature
         self.temperatures = (0.0, 0.1) if one is None else (one, one)
-        self._most = sys.maxsize if self.n and not self.send_seed else 1
+        self._most = sys.maxsize if self.requests == "grouped" and not self.send_seed else 1
         self._more = extra_fields(self.extra, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
         self._endpoint = endpoint(self.base_url, self.allow_http)
 
@@ -108,8 +115,22 @@ class OpenAIChat:
 
         When a request is blocked, the samples of those under way still come before BlockedError does.
         """
+        groups = self._groups(request.seats)
+        while len(groups) == 1:  # as most are: a task for it would cost more than the seating
+            samples, left = await self._fill(request, groups[0])
+            for sample in samples:
+                yield sample
+            groups = self._groups(left)
+        if groups:
+            async with aclosing(self._at_once(request, groups)) as together:
+                async for sample in together:
+                    yield sample
+
+    async def _at_once(
+        self, request: Request, groups: list[tuple[Seat, ...]]
+    ) -> AsyncGenerator[Sample, None]:
         refused: BlockedError | None = None
-        tasks = {asyncio.create_task(self._fill(request, g)) for g in self._groups(request.seats)}
+        tasks = {asyncio.create_task(self._fill(request, group)) for group in groups}
         try:
             while tasks:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -145,7 +166,7 @@ class OpenAIChat:
     async def aclose(self) -> None:
         line, self._line = self._line, None
         if line is not None:
-            await line.client.close()
+            await line.client.aclose()
 
     def _groups(self, seats: tuple[Seat, ...]) -> list[tuple[Seat, ...]]:
         """Seats that go into one request: alike, and no more than the endpoint is known to take."""
@@ -205,13 +226,15 @@ class OpenAIChat:
         content, client = json.dumps(body).encode("ascii"), self._open().client
         start, queued, faults = time.monotonic(), 0.0, 0
 
+        def spent() -> float:
+            return time.monotonic() - start - queued
+
         async def once() -> wire.Outcome:
             nonlocal faults, queued
             ready = time.monotonic()
             async with request.permit(again=faults > 0) as permit:
                 queued += time.monotonic() - ready
-                left = start + queued + patience - time.monotonic()
-                found = await wire.post(client, content, min(self.timeout, max(left, 0.001)))
+                found = await wire.post(client, content, min(self.timeout, max(patience - spent(), 0.001)))
                 if isinstance(found, wire.Fault):
                     faults += 1
                     permit.fault(found.slug, min(found.wait, self.max_retry_after))
@@ -219,11 +242,10 @@ class OpenAIChat:
                     permit.hold_off(min(found.wait, self.max_retry_after))
             return found
 
-        outcome: wire.Outcome = await retrying(patience, self.max_retry_after, lambda: queued)(once)
+        outcome = await retried(once, patience, self.max_retry_after, spent)
         if isinstance(outcome, wire.Fault):
-            tried = time.monotonic() - start - queued
             raise BlockedError(
-                f"{self._endpoint.host} gave no answer in {tried:.3g} s: {faults} faults, the "
+                f"{self._endpoint.host} gave no answer in {spent():.3g} s: {faults} faults, the "
                 f"last {outcome.slug} ({outcome.detail}). Nothing is lost: see that it is up and "
                 "run the same command again (model option give_up_after=SECONDS waits longer)"
             )
@@ -232,7 +254,7 @@ class OpenAIChat:
     def _open(self) -> _Line:
         loop = asyncio.get_running_loop()
         if self._line is None or self._line.loop is not loop:
-            client = open_client(self._endpoint, self.timeout, self.trust_env, self.key_file)
+            client = open_client(self.client, self._endpoint, self.timeout, self.trust_env, self.key_file)
             self._line = _Line(loop, client)
         return self._line
 
@@ -243,7 +265,8 @@ def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[li
     good = [(choice, out) for choice, out in zip(reply.choices, outs, strict=True) if choice]
     for _ in range(len(reply.choices) - len(good)):
         on_fault("broken-body")
-    ins = shares(reply.tokens_in, [1] * min(len(good), len(seats)))
+    parts = [1] * min(len(good), len(seats))
+    ins, cached = shares(reply.tokens_in, parts), shares(reply.cached, parts)
     samples = [
         Sample(
             seat=seat,
@@ -256,7 +279,10 @@ def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[li
             request=reply.request,
             logprob=choice.logprob,
             system=reply.system,
+            tokens_cached=tokens_cached,
         )
-        for seat, (choice, tokens_out), tokens_in in zip(seats, good, ins, strict=False)
+        for seat, (choice, tokens_out), tokens_in, tokens_cached in zip(
+            seats, good, ins, cached, strict=False
+        )
     ]
     return samples, seats[len(samples) :]

@@ -1,8 +1,8 @@
-"""Where requests go and with which key: the address checked, the key read, the client opened.
+"""Where requests go and with which key: the address checked, the key read, the proxy found.
 
 It sends nothing. Invariant: the key lives in the environment or its file, and in the client alone, and
 goes to the one host that was named. Addresses are judged as written; a name that resolves to a link-local
-address is not caught. Read next: `wire.py`.
+address is not caught. Read next: `clients.py`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from openai import AsyncOpenAI
 
 from maker.errors import BlockedError, UsageError
-from maker.workers.openai_chat.wire import CappedTransport
 
 OFFICIAL = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -80,28 +78,23 @@ def _address(host: str) -> Address | None:
     return mapped or address
 
 
-def open_client(where: Endpoint, timeout: float, trust_env: bool, key_file: str | None = None) -> AsyncOpenAI:
-    """A client bound to the running loop; SDK retries, redirects and cookies are off."""
-    trust = httpx2.create_ssl_context(trust_env=trust_env)
-    proxy = _proxy(where) if trust_env else None
-    transport = CappedTransport(
-        lambda: httpx2.AsyncHTTPTransport(verify=trust, proxy=proxy, trust_env=trust_env)
-    )
-    http = httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=timeout)
-    return AsyncOpenAI(
-        api_key=_key(where, key_file), base_url=where.url, max_retries=0, timeout=timeout, http_client=http
-    )
-
-
-def _proxy(where: Endpoint) -> str | None:
+def proxy_of(where: Endpoint) -> str | None:
+    """What the environment says of a proxy to this endpoint."""
     url = httpx2.URL(where.url)
     if urllib.request.proxy_bypass(url.host):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    found = proxies.get(url.scheme) or proxies.get("all")
+    if found and not found.startswith(("http://", "https://")):
+        raise BlockedError(
+            f"the environment names a proxy of scheme {found.partition(':')[0]!r} for {where.host}: expected "
+            "http or https; set another one, or NO_PROXY"
+        )
+    return found
 
 
-def _key(where: Endpoint, file: str | None) -> str:
+def key_of(where: Endpoint, file: str | None) -> str:
+    """The key, from its file or the environment. Raises BlockedError where there is none that can be used."""
     if file is not None:
         return _usable(_in_file(file), f"the key file {file}")
     key = os.environ.get(KEY, "").strip()

@@ -14,8 +14,6 @@ from email.utils import parsedate_to_datetime
 
 REMAINING, RESET = "x-ratelimit-remaining-", "x-ratelimit-reset-"
 KINDS = ("requests", "tokens")
-KEPT = ("retry-after", "retry-after-ms", *(name + kind for name in (REMAINING, RESET) for kind in KINDS))
-"""All that is read."""
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

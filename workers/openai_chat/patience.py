@@ -8,12 +8,12 @@ in which waiting for a permit does not count. Read next: `wire.py`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
-from maker.workers.openai_chat.wire import Fault
+from maker.workers.openai_chat.wire import Fault, Outcome
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 8.0
@@ -23,17 +23,30 @@ SHORTEST_TRY = 1.0
 """Seconds that a last try has, or a tenth of the patience: one cut off at once would hide the real fault."""
 
 
-def retrying(patience: float, max_retry_after: float, queued: Callable[[], float]) -> AsyncRetrying:
-    """Calls until something other than a Fault comes, or `patience` seconds are over; `queued` is how many of
-    them it has waited for a permit."""
-    last = patience - min(SHORTEST_TRY, patience / 10)
+async def retried(
+    once: Callable[[], Awaitable[Outcome]],
+    patience: float,
+    max_retry_after: float,
+    spent: Callable[[], float],
+) -> Outcome:
+    """Calls until something other than a Fault comes, or `patience` seconds are over; `spent` is how many of
+    them are gone."""
+    outcome = await once()
+    if not isinstance(outcome, Fault):
+        return outcome
+    first, last = [outcome], patience - min(SHORTEST_TRY, patience / 10)
 
     def over(state: RetryCallState) -> bool:
-        return (state.seconds_since_start or 0.0) - queued() + state.upcoming_sleep >= last
+        return spent() + state.upcoming_sleep >= last
 
-    return AsyncRetrying(
+    async def again() -> Outcome:
+        return first.pop() if first else await once()
+
+    retrying = AsyncRetrying(
         stop=over, wait=_pause(max_retry_after), retry=retry_if_result(_is_fault), retry_error_callback=_last
     )
+    found: Outcome = await retrying(again)
+    return found
 
 
 def _is_fault(outcome: Any) -> bool:

@@ -42,9 +42,11 @@ class Reply:
     """Seconds from the request to the end of the body."""
     wait: float = 0.0
     """Seconds that the endpoint wants to be left alone now."""
+    cached: int = 0
+    """Of the prompt's tokens, those that the endpoint had in its prefix cache."""
 
 
-def read(content: bytes, request: str | None, latency: float) -> Reply | str:
+def read(content: bytes, request: str | None, latency: float, wait: float = 0.0) -> Reply | str:
     """The reply in a body of status 2xx, or what is wrong with it."""
     try:
         body = loads(content)
@@ -66,6 +68,8 @@ def read(content: bytes, request: str | None, latency: float) -> Reply | str:
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
         latency,
+        wait,
+        _cached(usage),
     )
 
 
@@ -107,6 +111,12 @@ def _name(value: Json) -> str | None:
 
 def _count(value: Json) -> int:
     return value if type(value) is int and 0 <= value < 2**53 else 0
+
+
+def _cached(usage: dict[str, Json]) -> int:
+    details = usage.get("prompt_tokens_details")
+    found = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return min(found, _count(usage.get("prompt_tokens")))
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -1,7 +1,7 @@
 """One HTTP request and what became of it: a reply, a transport fault, or a rejection, as data.
 
 It neither retries nor decides. Invariant: no exception of the HTTP stack leaves this file (it would
-hold the request and so the key), and never more than BODY_CAP bytes of a response are kept.
+hold the request and so the key).
 Read next: `reply.py`, `patience.py`.
 """
 
@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import httpx2
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+from dataclasses import dataclass
 
 from maker.nouns import Json
 from maker.workers.openai_chat import headers
+from maker.workers.openai_chat.clients import Client
 from maker.workers.openai_chat.reply import Reply, loads, plain, read
+from maker.workers.openai_chat.session import NoResponseError, Response
 
-BODY_CAP = 8 * 2**20
-"""Bytes of one response body, before and after decompression."""
-KEPT = (*headers.KEPT, "x-request-id")
-"""Response headers that are passed on; a charset or a cookie of the server has no say."""
 TRANSIENT = frozenset({408, 409, 425, 429})
 
 
@@ -65,83 +59,28 @@ class Rejected:
 Outcome = Reply | Fault | Rejected
 
 
-class BodyTooLargeError(httpx2.DecodingError):
-    """More than BODY_CAP bytes came."""
-
-
-class CappedTransport(httpx2.AsyncBaseTransport):
-    """Reads whole bodies, but never more than BODY_CAP bytes, raw or decompressed.
-
-    One inner transport serves one request at a time, the last one used first: a shared pool looks
-    at each of its idle connections for every request, which at 64 doubles a call's CPU time.
-    """
-
-    def __init__(self, new: Callable[[], httpx2.AsyncBaseTransport]) -> None:
-        self._new = new
-        self._idle: list[httpx2.AsyncBaseTransport] = []
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        inner = self._idle.pop() if self._idle else self._new()
-        try:
-            response = await inner.handle_async_request(request)
-            try:
-                body = await _capped(response)
-            finally:
-                await response.aclose()
-        finally:
-            self._idle.append(inner)
-        kept = {name: response.headers[name] for name in KEPT if name in response.headers}
-        away = response.headers.get("location", "")
-        return httpx2.Response(
-            response.status_code, headers=kept, content=body, extensions={"location": away}
-        )
-
-    async def aclose(self) -> None:
-        while self._idle:
-            await self._idle.pop().aclose()
-
-
-async def _capped(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if max(len(body), response.num_bytes_downloaded) > BODY_CAP:
-            raise BodyTooLargeError(f"more than {BODY_CAP} bytes")
-    return bytes(body)
-
-
-async def post(client: AsyncOpenAI, body: bytes, seconds: float) -> Outcome:
+async def post(client: Client, body: bytes, seconds: float) -> Outcome:
     """Ask once, headers and body within `seconds` together."""
     start = time.perf_counter()
     try:
         async with asyncio.timeout(seconds):
-            response = await client.post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                content=body,
-                options={"headers": {"Content-Type": "application/json"}},
-            )
-    except (TimeoutError, APITimeoutError):
+            response = await client.post(body)
+    except TimeoutError:
         return Fault("timeout", f"no full response within {seconds:.3g} s")
-    except APIStatusError as error:
-        return _status(error.response, client.api_key)
-    except (APIConnectionError, httpx2.HTTPError, OSError) as error:
-        return _connection(error.__cause__ or error, client.api_key)
+    except NoResponseError as error:
+        return Fault(error.slug, plain(error.detail, client.key))
+    if response.status >= 300:
+        return _status(response, client.key)
     took = time.perf_counter() - start
     wait = headers.wait_asked(response.headers, time.time())
-    found = read(response.content, response.headers.get("x-request-id"), took)
-    return replace(found, wait=wait) if isinstance(found, Reply) else Fault("broken-body", found, wait)
+    found = read(response.content, response.headers.get("x-request-id"), took, wait)
+    return found if isinstance(found, Reply) else Fault("broken-body", found, wait)
 
 
-def _connection(cause: BaseException, key: str) -> Fault:
-    slug = "broken-body" if isinstance(cause, httpx2.DecodingError) else "connection"
-    return Fault(slug, plain(f"{type(cause).__name__} {cause}", key))
-
-
-def _status(response: httpx2.Response, key: str) -> Outcome:
-    status = response.status_code
+def _status(response: Response, key: str) -> Outcome:
+    status = response.status
     if 300 <= status < 400:
-        return Rejected(status, plain(str(response.extensions["location"]), key))
+        return Rejected(status, plain(response.headers.get("location", ""), key))
     message, code, param = _said(response.content)
     message = plain(message, key)
     if (status in TRANSIENT or status >= 500) and code != "insufficient_quota":
