@@ -44,8 +44,8 @@ class Memory(Nowhere):
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    def append(self, record: Record) -> None:
-        self.records.append(record)
+    def append(self, *records: Record) -> None:
+        self.records += records
 
 
 def main() -> None:
