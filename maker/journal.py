@@ -158,9 +158,7 @@ class Lane:
         Raises FencedError when a newer command of the run owns it.
         """
         with storage(folder):
-            leftovers = list(
-                folder.glob(".*")
-            )  # before the claim: of older owners, not of one that comes now
+            leftovers = list(folder.glob(".*"))  # of older owners; whoever claims it later has others
             epoch = cls._claim(folder, command, disk)
             for leftover in leftovers:
                 disk.remove(leftover)
