@@ -181,6 +181,8 @@ def _command(asked: Asked, run: Path, made: Nodes, seen: Seen, lot: Random, head
             process.kill()
     seen.codes.append(process.returncode)
     seen.done = json.loads(out.splitlines()[-1]) if out else {}
+    if head and "has not answered for" not in str(seen.done.get("reason")):
+        seen.wrong.append(f"the command that lost its head ended {process.returncode} without saying so")
     for orphan in seen.orphans:
         _kill(orphan)
 

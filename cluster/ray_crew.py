@@ -16,8 +16,9 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -49,7 +50,7 @@ LOST_AFTER = 60.0
 """How long a worker may not answer, where nothing else is asked for."""
 
 
-@dataclass(slots=True)
+@dataclass
 class RayCrew:
     needs: Mapping[str, float] = field(default_factory=dict)
     """What an actor takes of its node (`placement`)."""
@@ -57,16 +58,19 @@ class RayCrew:
     """Seconds."""
     _where: WeakKeyDictionary[_RayWorker, str] = field(default_factory=WeakKeyDictionary)
     """The node that each worker was meant for."""
-    _seen: float = field(default_factory=monotonic)
-    """When the head last answered."""
     _instruments: Instruments = field(default_factory=Instruments)
 
-    def hire(self, orders: Orders) -> Worker:
+    @cached_property
+    def _actors(self) -> Any:
+        """The class as the cluster knows it: told once, for without a head that would take a minute."""
         import ray
 
+        return ray.remote(LaneWorkerActor)
+
+    def hire(self, orders: Orders) -> Worker:
         node = self._node()
         options = {"max_restarts": 0, "scheduling_strategy": _onto(node), **placement.options(self.needs)}
-        actor = ray.remote(LaneWorkerActor).options(**options).remote(orders)
+        actor = self._actors.options(**options).remote(orders)
         worker = _RayWorker(actor, self.lost_after)
         self._where[worker] = node
         return worker
@@ -76,7 +80,7 @@ class RayCrew:
 
         One that takes nothing fits everywhere, so Ray has no reason to spread it.
         """
-        if self.needs or monotonic() - self._seen > 2 * WATCH_SECONDS:
+        if self.needs or not _is_there(_head(), WATCH_SECONDS):
             return ""
         return placement.emptiest(_nodes(), Counter(self._where.values()))
 
@@ -84,13 +88,11 @@ class RayCrew:
         self._instruments.publish(changes)
 
     async def watch(self) -> None:
-        import ray
-
-        head, self._seen = ray.get_runtime_context().gcs_address, monotonic()
-        while monotonic() - self._seen < HEAD_SECONDS:
+        head, seen = _head(), monotonic()
+        while monotonic() - seen < HEAD_SECONDS:
             await asyncio.sleep(WATCH_SECONDS)
-            if await _is_there(head):
-                self._seen = monotonic()
+            if await asyncio.to_thread(_is_there, head, CONNECT_SECONDS):
+                seen = monotonic()
         raise BlockedError(
             f"the head of the Ray cluster at {head} has not answered for {HEAD_SECONDS:g} s; nothing is "
             "lost: start a cluster and run the same command again, with its --address"
@@ -112,12 +114,21 @@ def _onto(node: str) -> Any:
     return NodeAffinitySchedulingStrategy(node, soft=True) if node else "SPREAD"
 
 
-async def _is_there(address: str) -> bool:
-    with suppress(OSError, TimeoutError):
-        _, writer = await asyncio.wait_for(asyncio.open_connection(*_parted(address)), CONNECT_SECONDS)
-        writer.close()
-        return True
-    return False
+def _head() -> str:
+    """HOST:PORT of the cluster's head."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def _is_there(address: str, seconds: float) -> bool:
+    """Whether it can be connected to: asked before what would wait for a head that has gone, for a minute."""
+    host, port = _parted(address)
+    try:
+        socket.create_connection((host, int(port)), seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 class LaneWorkerActor(LaneWorker):

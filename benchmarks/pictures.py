@@ -1,0 +1,87 @@
+"""Pictures of what benchmarks have stored, in docs/results: `python -m benchmarks.pictures`.
+
+It measures nothing. A picture that has no figures yet is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.record import RESULTS
+
+PICTURES = Path(__file__).parent.parent / "docs" / "results"
+Rows = list[dict[str, Any]]
+
+SERIAL, ROUNDS, UNVOTED = 3.0, {0.5: 1.46, 1.0: 1.92}, 1.0
+"""Mean latencies a step at k = 3: one vote after the other, the deficit at once, no vote at all."""
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    for name, draw in {"latency-inline": latency, "chain": chain, "http": http, "embedded": embedded}.items():
+        stored = RESULTS / f"{name}.json"
+        if stored.exists():
+            kept = json.loads(stored.read_text(encoding="utf-8"))
+            _picture(name, draw, kept)
+            print(f"docs/results/{name}.svg")
+
+
+def _picture(name: str, draw: Callable[[Axes, Rows], None], kept: dict[str, Any]) -> None:
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    draw(axes, kept["rows"])
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(f"{kept['command']}, {kept['date']}, commit {kept['commit']}", fontsize=7, color="gray")
+    with mpl.rc_context({"svg.hashsalt": "maker"}):  # the same figures, the same file
+        figure.savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
+
+
+def latency(axes: Axes, rows: Rows) -> None:
+    """Mean latencies a step by window, beside what needs no window."""
+    windows = list(dict.fromkeys(row["window"] for row in rows))
+    names = ["serial", "rounds", *(f"window {each}" for each in windows)]
+    for number, sigma in enumerate(sorted({row["sigma"] for row in rows})):
+        found = {row["window"]: row["latencies/step"] for row in rows if row["sigma"] == sigma}
+        heights = [SERIAL, ROUNDS[sigma], *(found[each] for each in windows)]
+        places = [place + 0.4 * number - 0.2 for place in range(len(names))]
+        axes.bar_label(axes.bar(places, heights, 0.36, label=f"sigma {sigma}"), fmt="%.2f", fontsize=8)
+    axes.axhline(UNVOTED, color="black", linewidth=1, linestyle="--")
+    axes.text(len(names) - 0.5, UNVOTED, "no vote", ha="right", va="bottom", fontsize=8)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylabel("mean latencies a step")
+    axes.legend(frameon=False)
+
+
+def chain(axes: Axes, rows: Rows) -> None:
+    """CPU a step, from the paper's loop to all of the machinery."""
+    bars = axes.barh([row["way"] for row in rows][::-1], [row["us/step"] for row in rows][::-1])
+    axes.bar_label(bars, fmt="%.0f", fontsize=8)
+    axes.set_xlabel("CPU microseconds a step")
+
+
+def http(axes: Axes, rows: Rows) -> None:
+    """CPU a step over HTTP, of one chain."""
+    alone = [row for row in rows if row["chains"] == 1]
+    names = [f"{row['way']}, {row['client']}, {row['requests']}" for row in alone]
+    bars = axes.barh(names[::-1], [row["us/step"] for row in alone][::-1])
+    axes.bar_label(bars, fmt="%.0f", fontsize=8)
+    axes.set_xlabel("CPU microseconds a step")
+
+
+def embedded(axes: Axes, rows: Rows) -> None:
+    """Steps a core second of the embedded model, of one chain and of many."""
+    names = [f"{row['way']}, {row['chains']} at a time" for row in rows]
+    bars = axes.barh(names[::-1], [row["steps per core-second"] for row in rows][::-1])
+    axes.bar_label(bars, fmt="%.0f", fontsize=8)
+    axes.set_xlabel("steps a core second")
+
+
+if __name__ == "__main__":
+    main()
