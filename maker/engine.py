@@ -190,7 +190,7 @@ class Drive:
         """All that has come in: written first, then read one after the other."""
         step, surplus, came = self.chain.step.index, self.chain.surplus, self._written()
         for _, each in groupby(came, lambda each: id(each[0])):
-            if ended := self.do(self._receive(*each)):
+            if ended := self._receive(*each):
                 return ended
         if self.engine.adapts:
             decided, wasted = self.chain.step.index - step, self.chain.surplus - surplus
@@ -236,17 +236,17 @@ class Drive:
             self.engine.write(park)
         self.park = park
 
-    def _receive(self, *came: Came) -> list[Wish]:
-        """What one draw has come to."""
+    def _receive(self, *came: Came) -> Ended | None:
+        """What one draw has come to: samples, and an error at last, if there was one."""
         draw, last = came[-1]
         place = (draw.step.index, draw.state)
         samples = [event for _, event in came if isinstance(event, Sample)]
-        wishes = self.chain.receive(*samples, place=place) if samples else []
+        ended = self.do(self.chain.receive(*samples, place=place)) if samples else None
+        if ended or isinstance(last, Sample):
+            return ended
         if isinstance(last, BlockedError | KeyboardInterrupt):
             raise last
-        if isinstance(last, BaseException):
-            wishes += self.chain.fail(explained("the model", draw.step, last), place)
-        return wishes
+        return self.do(self.chain.fail(explained("the model", draw.step, last), place))
 
     def _written(self) -> list[Came]:
         """What is in the inbox, its samples in the journal."""

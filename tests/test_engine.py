@@ -129,6 +129,24 @@ def test_a_blocked_model_loses_nothing_and_the_run_goes_on_later(tmp_path: Path)
     assert (second.drawn, totals.samples) == (5, 12)
 
 
+class Last(Scripted):
+    """Gives all that is asked for at one moment, and refuses at the same."""
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        for seat in request.seats:
+            yield sample(seat, "a")
+        raise BlockedError("no more")
+
+
+def test_what_came_with_a_refusal_is_decided_and_written_before_it_ends_the_segment(tmp_path: Path) -> None:
+    with pytest.raises(BlockedError, match="no more"):
+        run(tmp_path, Last(lambda request, seat: "a"))
+    kinds = [record["kind"] for record in history.read(tmp_path)]
+    assert kinds == ["event", *["sample"] * 3, "decision", *["sample"] * 3], "the next step was begun"
+    ended, totals = run(tmp_path, Scripted(lambda request, seat: "a"))
+    assert (ended, totals.steps, totals.samples) == (Finish("s0", ["a", "a", "a"], 4), 4, 12)
+
+
 def test_a_transport_fault_is_counted_and_is_neither_vote_nor_flag(tmp_path: Path) -> None:
     def shaky(request: Request, seat: Seat) -> str:
         request.on_fault("http-429")
