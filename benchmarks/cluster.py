@@ -5,6 +5,7 @@ The nodes are Ray's own (`ray.cluster_utils`): a head and two others, real rayle
 in turn with its actors and without them, and a fresh one joins; `maker status` looks on from a third process.
 At the end the run is judged (`kill_audit.py`) beside the same run that nobody disturbed: the same decisions
 and tallies, each once. With `--head` the head is killed, a new cluster started and the same command given.
+With `--storage s3` the run is in an object store that fails 5 % of its requests (`stored.py`).
 
 Only processes that this one has started are killed. Exit code 1 if a promise was broken; it is on stdout.
 """
@@ -29,7 +30,8 @@ import psutil
 
 from benchmarks.kill_audit import same, written
 from benchmarks.record import keep
-from maker import chunks, history
+from benchmarks.stored import OnDisk, storage
+from maker import chunks, history, place
 from maker.cluster import ray_crew
 from maker.run_directory import RunDirectory
 
@@ -149,11 +151,12 @@ class Asked:
     between: tuple[float, float]
     """Least and most seconds from one kill to the next."""
     seed: int
+    storage: OnDisk = field(default_factory=OnDisk)
 
     def words(self, run: Path) -> list[str]:
         task = ["hanoi", "-T", f"disks={self.disks}", "-T", f"waypoints={self.segments}"]
-        how = ["--workers", str(self.workers), "--seed", str(self.seed), "--json", "--run-dir", str(run)]
-        return ["run", *task, "--model", self.model, *how]
+        how = ["--workers", str(self.workers), "--seed", str(self.seed), "--json", *self.storage.words]
+        return ["run", *task, "--model", self.model, *how, "--run-dir", self.storage.where(run)]
 
 
 def disturbed(asked: Asked, run: Path, environment: dict[str, str], head: bool) -> Seen:
@@ -200,7 +203,7 @@ def _disturb(
     moment: float | None = None
     while process.poll() is None:
         time.sleep(LOOK_SECONDS)
-        _look(run, seen)
+        _look(asked.storage.where(run), seen)
         _look_at_orphans(seen)
         if not seen.steps:
             continue
@@ -228,12 +231,12 @@ def _kill_node(made: Nodes, seen: Seen, lot: Random) -> None:
     made.add()
 
 
-def _look(run: Path, seen: Seen) -> None:
+def _look(run: str, seen: Seen) -> None:
     """`maker status` from another process."""
-    if not (run / "manifest.json").exists():
+    if not (place.at(run) / "manifest.json").exists():
         return
     began = time.monotonic()
-    done = subprocess.run(_maker(["status", str(run), "--json"]), capture_output=True, text=True)
+    done = subprocess.run(_maker(["status", run, "--json"]), capture_output=True, text=True)
     seen.looks.append(time.monotonic() - began)
     if done.returncode:
         seen.wrong.append(f"status ended {done.returncode}: {done.stderr.strip()}")
@@ -259,14 +262,17 @@ def judged(asked: Asked, seen: Seen, run: Path, straight: Path) -> list[str]:
         wrong.append(f"it ended {ended}: {seen.done.get('reason')}")
     if len(found.decisions) != 2**asked.disks - 1:
         wrong.append(f"{len(found.decisions)} steps are decided, expected {2**asked.disks - 1}")
-    checked = subprocess.run(_maker(["verify", str(run), "--task"]), capture_output=True, text=True)
+    words = ["verify", asked.storage.where(run), "--task"]
+    checked = subprocess.run(_maker(words), capture_output=True, text=True)
     if checked.returncode:
         wrong.append(f"maker verify ended {checked.returncode}: {checked.stderr.strip()}")
     return wrong
 
 
-def _ignored(run: Path) -> tuple[int, int]:
-    """(owners of lanes, bytes that older owners wrote and that do not count)"""
+def _ignored(run: Path, storage: OnDisk) -> tuple[int | None, int | None]:
+    """(owners of lanes, bytes that older owners wrote and that do not count); a store has none"""
+    if not storage.whole:
+        return None, None
     directory, owners, ignored = RunDirectory(run), 0, 0
     for lane in directory.lanes():
         folder = directory.lane(lane)
@@ -282,16 +288,17 @@ def measure(asked: Asked, head: bool) -> tuple[dict[str, Any], list[str]]:
         folder = Path(name)
         environment = {"RAY_AUTH_TOKEN_PATH": str(folder / "token"), "RAY_AUTH_MODE": "token"}
         run, straight = folder / "run", folder / "straight"
-        quick = replace(asked, model=_without_latency(asked.model))
+        quick = replace(asked, model=_without_latency(asked.model), storage=OnDisk())
         words = [*quick.words(straight), "--engine", "inline"]
         subprocess.run(_maker(words), check=True, capture_output=True)
         seen = disturbed(asked, run, environment, head)
+        asked.storage.fetch(run)
         wrong = judged(asked, seen, run, straight)
         return _row(asked, seen, run, wrong), wrong
 
 
 def _row(asked: Asked, seen: Seen, run: Path, wrong: list[str]) -> dict[str, Any]:
-    owners, ignored = _ignored(run)
+    owners, ignored = _ignored(run, asked.storage)
     steps, seconds = seen.done.get("steps", 0), seen.done.get("seconds", 0.0)
     looks = sorted(seen.looks)
     return {
@@ -355,11 +362,13 @@ def main() -> int:
     parser.add_argument("--between", type=float, nargs=2, default=(10.0, 20.0), metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--head", action="store_true", help="kill the head after the kills of nodes")
+    parser.add_argument("--storage", choices=("disk", "s3"), default="disk", help="where the run is")
     parser.add_argument("--name", default="cluster", help="of the file of results")
     given = parser.parse_args()
     between = (given.between[0], given.between[1])
-    asked = Asked(given.disks, given.segments, given.model, given.workers, given.kills, between, given.seed)
-    row, wrong = measure(asked, given.head)
+    how = (given.disks, given.segments, given.model, given.workers, given.kills, between, given.seed)
+    with storage(given.storage) as kept:
+        row, wrong = measure(Asked(*how, kept), given.head)
     keep(given.name, [row], f"python -m benchmarks.cluster {' '.join(sys.argv[1:])}".rstrip())
     print("\n".join(wrong) or "no promise was broken")
     return 1 if wrong else 0
