@@ -34,7 +34,7 @@ class Jobs:
         if not address.startswith(("http://", "https://")):
             raise UsageError(f"--address {address}: expected that of the dashboard, such as http://HEAD:8265")
         self.address = address
-        settle_environment()
+        settle_environment(joining=True)
         os.environ["RAY_API_SERVER_ADDRESS"] = address  # which Ray would prefer to what it is given
         os.environ["RAY_RUNTIME_ENV_IGNORE_GITIGNORE"] = "1"
         with self._told():
@@ -101,7 +101,9 @@ class Jobs:
             yield
         except ImportError as error:
             raise UsageError(_LACKING) from error
-        except (RuntimeError, OSError, ValueError) as error:
+        except MakerError:
+            raise
+        except Exception as error:  # Ray's own have no type in common
             if "ray[default]" in str(error):
                 raise UsageError(_LACKING) from None
             raise MakerError(f"Ray's Jobs API at {self.address}: {_reason(error)}") from None

@@ -73,7 +73,7 @@ def here() -> dict[str, str | None]:
 
 def look(address: str, storage: str | None) -> Cluster:
     """Join the Ray at `address` and ask each of its nodes. Raises MakerError when that does not work."""
-    settle_environment()
+    settle_environment(joining=True)
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

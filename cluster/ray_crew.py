@@ -32,7 +32,7 @@ from maker.cluster import placement
 from maker.cluster.crew import Worker, WorkerLostError
 from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
 from maker.cluster.metrics import Instruments
-from maker.errors import BlockedError, MakerError
+from maker.errors import BlockedError, MakerError, UsageError
 from maker.leases import Leases
 from maker.metrics import Change
 
@@ -210,7 +210,7 @@ def started(
     when no node of it could hold an actor.
     """
     needs = needs or {}
-    settle_environment()
+    settle_environment(joining=address is not None)
     import ray
 
     if address:
@@ -258,10 +258,11 @@ def _ours(workers: int, needs: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def settle_environment() -> None:
+def settle_environment(joining: bool = False) -> None:
     """Keep Ray's token authentication on, with a token that only this user can read.
 
-    Ray 2.60 would write one that everyone can. Must run before ray is imported.
+    Ray 2.60 would write one that everyone can. Must run before ray is imported. joining: a cluster that has a
+    token already; raises UsageError when the file that is named for it is not there.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -272,6 +273,10 @@ def settle_environment() -> None:
         return
     if "RAY_AUTH_TOKEN" in os.environ:
         return
+    if joining and (named := os.environ.get("RAY_AUTH_TOKEN_PATH")) and not Path(named).is_file():
+        raise UsageError(
+            f"RAY_AUTH_TOKEN_PATH={named}: there is no such file, name that of the cluster's token"
+        )
     path = Path(os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(Path.home() / ".ray" / "auth_token")))
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -132,16 +132,17 @@ class Meter:
         return self.read(state)
 
     def read(self, state: State) -> list[Change]:
-        """What has changed since it was told last."""
+        """By how much counters have grown since they were told last, and all gauges: Ray forgets one that is
+        not told again."""
         changes = []
-        for place, value in self._added_up(_of(state)).items():
-            metric, values = place
-            counts = metric.kind == "counter"
-            told = self._told.get(place, 0.0 if counts else None)
-            if told is None or value > told or (value < told and not counts):
-                self._told[place] = value
-                labels = {"run": self.run, **dict(zip(metric.labels, values, strict=True))}
-                changes.append(Change(metric, labels, value - told if counts and told else value))
+        for (metric, values), value in self._added_up(_of(state)).items():
+            labels = {"run": self.run, **dict(zip(metric.labels, values, strict=True))}
+            told = self._told.get((metric, values), 0.0)
+            if metric.kind == "gauge":
+                changes.append(Change(metric, labels, value))
+            elif value > told:
+                self._told[metric, values] = value
+                changes.append(Change(metric, labels, value - told))
         return changes
 
     def _added_up(self, readings: Iterable[Reading]) -> dict[tuple[Metric, Values], float]:

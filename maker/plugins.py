@@ -180,6 +180,8 @@ def _file(path: Path, spec: str) -> ModuleType:
     if found is None or found.loader is None:
         raise UsageError(f"{spec}: {path} cannot be imported")
     module = sys.modules[name] = importlib.util.module_from_spec(found)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: what lies beside it can be imported and hides nothing
     try:
         found.loader.exec_module(module)
     except Exception as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -232,6 +233,14 @@ def test_a_cap_below_what_is_spent_ends_at_once_without_a_draw(tmp_path: Path) -
         again = run(tmp_path, max_calls=100, workers=workers)
         assert (again.status, again.samples, again.steps) == ("budget", first.samples, first.steps)
     assert drawn(tmp_path) == first.samples
+
+
+def test_a_cap_that_the_next_command_does_not_give_is_missed_aloud(tmp_path: Path) -> None:
+    run(tmp_path, max_calls=20)
+    with structlog.testing.capture_logs() as told:
+        run(tmp_path, max_tokens=20)
+    dropped = [line for line in told if line["event"] == "cap_dropped"]
+    assert [(line["option"], line["was"]) for line in dropped] == [("--max-calls", 20)]
 
 
 def test_lanes_that_no_worker_has_read_yet_count(tmp_path: Path, undisturbed: RunResult) -> None:

@@ -223,7 +223,7 @@ def test_a_damaged_journal_stops_the_run_with_exit_code_6(maker: Maker) -> None:
 
 
 def test_options_come_from_the_command_line_then_the_environment_then_a_file(maker: Maker) -> None:
-    (maker.folder / "run.toml").write_text('model = ["sim"]\nk = 2\nseed = 9\n[T]\ndisks = 3\n')
+    (maker.folder / "run.toml").write_text('model = "sim"\nk = 2\nseed = 9\n[T]\ndisks = 3\n')
     words = ("run", "hanoi", "--config", "run.toml", "--json")
     launch = maker(*words, "--seed", 4, MAKER_K="5").events[0]
     assert (launch["models"][0]["spec"], launch["seed"]) == ("sim", 4)

@@ -542,7 +542,20 @@ def test_the_command_prints_a_line_a_check_and_ends_as_they_say(maker: Maker) ->
     assert ended.out.isascii()
 
 
-def test_a_task_that_cannot_be_made_is_a_finding_or_a_usage_error(maker: Maker) -> None:
-    assert maker("check", "hanoi", "-T", "disks=0").code == 1
-    assert maker("check", "nothing").code == 1
-    assert maker("check", "hanoi", "-T", "disks").code == 2
+def test_a_wrong_command_is_no_finding(maker: Maker) -> None:
+    for words in (
+        ["hanoi", "-T", "disks=0"],
+        ["nothing"],
+        ["hanoi", "-T", "disks"],
+        ["hanoi", "-T", "foo=1"],
+    ):
+        ended = maker("check", *words)
+        assert (ended.code, ended.out) == (2, ""), words
+        assert ended.err.startswith("maker: ")
+
+
+def test_a_task_that_breaks_when_it_is_made_is_a_finding(maker: Maker) -> None:
+    (maker.folder / "broken.py").write_text("class Broken:\n    def __init__(self):\n        1 / 0\n")
+    ended = maker("check", "broken.py:Broken")
+    assert ended.code == 1
+    assert "ZeroDivisionError" in ended.out

@@ -48,7 +48,22 @@ def test_a_class_is_at_most_25_lines_of_code() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "1st", "a-b", "../up", "a/b", "Invoices", "class", "json", "numpy", "maker", "conftest", "a" * 41],
+    [
+        "",
+        "1st",
+        "a-b",
+        "../up",
+        "a/b",
+        "Invoices",
+        "class",
+        "json",
+        "numpy",
+        "maker",
+        "conftest",
+        "true",
+        "segment",
+        "a" * 41,
+    ],
 )
 def test_a_name_that_would_not_work_as_a_module_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

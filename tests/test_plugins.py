@@ -102,6 +102,15 @@ def test_a_file_is_a_plugin_wherever_the_command_runs(
     assert len(found.sha256) == 64
 
 
+def test_a_file_may_import_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_the_plugin.py").write_text("class Known:\n    pass\n")
+    (tmp_path / "sib.py").write_text("from beside_the_plugin import Known\n\n\nclass Sib(Known):\n    pass\n")
+    found = plugins.find(DECOMPOSERS, f"{tmp_path}/sib.py:Sib")
+    assert type(found.make()).__mro__[1].__module__ == "beside_the_plugin"
+    assert sys.path[-1] == str(tmp_path), "last, so that it hides nothing"
+
+
 def test_a_module_is_a_plugin() -> None:
     assert plugins.find(VOTERS, "maker.voters:FirstToK:k=2").make().k == 2
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from maker.cluster import packing
+from maker.cluster.jobs import Jobs
 from maker.cluster.packing import Folder
 from maker.cluster.submission import Job, Submission, check_secrets, newest
 from maker.errors import UsageError
@@ -161,3 +162,14 @@ def test_what_cannot_travel_is_said_before_anything_is_sent(maker: Maker, tmp_pa
 
 if __name__ == "__main__":
     print(sys.argv[1:])
+
+
+def test_a_token_file_that_is_not_there_is_said_and_not_made_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    with pytest.raises(UsageError, match="there is no such file"):
+        Jobs("http://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []

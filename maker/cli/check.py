@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from maker.cli.operational import BaseUrl
 from maker.cli.run import AsJson, own_stdout, parameters
+from maker.errors import PluginError
 
 
 def check(
@@ -34,8 +36,11 @@ def check(
     options = {} if base_url is None else {"base_url": base_url}
     given = parameters(parameter or [])
     sound = True
+    subject = Subject(task, given, by_model(model, options), steps, seed)
+    with suppress(PluginError):
+        _ = subject.task  # a wrong command is no finding
     with own_stdout() as out:
-        for finding in findings(Subject(task, given, by_model(model, options), steps, seed)):
+        for finding in findings(subject):
             sound &= finding.verdict != "fail"
             verdict = "FAIL" if finding.verdict == "fail" else finding.verdict
             line = json.dumps(finding.to_json()) if as_json else f"{verdict:4}  {finding.check:8}  {finding}"

@@ -95,7 +95,9 @@ class Follower:
             print(inert(line.expandtabs(), 2000), file=sys.stderr)
         lines = job.message.splitlines() or ["it left no message"]
         print(
-            f"maker: job {job.id} ended ({job.status}) without a result: {inert(lines[0])}", file=sys.stderr
+            f"maker: job {job.id} ended ({job.status}) without a result: {inert(lines[0])}\n"
+            "maker: what it wrote is in the storage: the same command goes on with it",
+            file=sys.stderr,
         )
         sys.exit(130 if job.status == "STOPPED" else job.exit_code or 1)
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+import maker
 from maker.cli.run import AsJson
 from maker.errors import UsageError
 
@@ -29,7 +30,7 @@ def new(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already: give another name, or remove it")
     folder.mkdir(exist_ok=True)
-    title = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+    title = _title(name)
     for file in FILES:
         text = (files("maker.template") / file).read_text("utf-8")
         (folder / file.replace("newtask", name)).write_text(_renamed(text, name, title), "utf-8")
@@ -46,6 +47,11 @@ def _renamed(text: str, name: str, title: str) -> str:
     return own.replace("@PYTHON@", sys.executable)
 
 
+def _title(name: str) -> str:
+    """Of its class."""
+    return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+
+
 def _check(name: str) -> None:
     """The name becomes a module beside the tests: it must be one, and hide none."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
@@ -53,5 +59,8 @@ def _check(name: str) -> None:
             f"{name!r} cannot name a task: expected a small letter, then small letters, digits and _, "
             "such as invoices"
         )
+    title = _title(name)
+    if keyword.iskeyword(title) or title in maker.__all__ or title in ("Iterable", "Mapping"):
+        raise UsageError(f"{name} would hide {title}, which it needs: give another name, such as my_{name}")
     if name in sys.stdlib_module_names or name in packages_distributions() or name in ("maker", "conftest"):
         raise UsageError(f"{name} would hide a Python module: give another name, such as my_{name}")

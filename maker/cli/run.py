@@ -30,12 +30,18 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from None
-    known = {option.opts[0].lstrip("-"): str(option.name) for option in context.command.params}
+    options = {option.opts[0].lstrip("-"): option for option in context.command.params}
+    known = {name: str(option.name) for name, option in options.items()}
     if unknown := values.keys() - known.keys():
         raise UsageError(f"--config {path}: unknown {sorted(unknown)}, expected {sorted(known)}")
     if isinstance(values.get("T"), dict):
         values["T"] = [f"{name}={value}" for name, value in values["T"].items()]
-    context.default_map = {known[name]: value for name, value in values.items()}
+    context.default_map = {
+        known[name]: [value]
+        if getattr(options[name], "multiple", False) and not isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }
     return path
 
 
