@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request, urlopen
 
+from maker import objects
 from tests.support import ROOT
 
 BUCKET = "runs"
@@ -137,6 +138,7 @@ def served(faults: float = 0.0, seed: int = 0) -> Iterator[S3]:
     )
     try:
         assert process.stdout is not None and process.stdin is not None
+        objects._store.cache_clear()  # it may know a server that went before, by the same bucket
         yield S3(process.stdout.readline().strip())
     finally:
         process.stdin.close()

@@ -214,7 +214,7 @@ def test_a_judge_has_a_price_and_is_paid_from_the_budget(tmp_path: Path) -> None
         sum(
             each * price
             for name, each_price in (("writer", (1, 2)), ("referee", (30, 40)))
-            for each, price in zip(tokens[name], each_price, strict=True)
+            for each, price in zip(tokens[name][:2], each_price, strict=True)
         )
         / 1e6
     )
