@@ -16,7 +16,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -123,12 +123,10 @@ def _head() -> str:
 
 def _is_there(address: str, seconds: float) -> bool:
     """Whether it can be connected to: asked before what would wait for a head that has gone, for a minute."""
-    host, port = _parted(address)
-    try:
-        socket.create_connection((host, int(port)), seconds).close()
-    except OSError:
-        return False
-    return True
+    with suppress(OSError):
+        _connect(address, seconds)
+        return True
+    return False
 
 
 class LaneWorkerActor(LaneWorker):
@@ -232,20 +230,21 @@ def started(
 
 def _reach(address: str) -> None:
     """Ray itself tries an address that nobody listens on for minutes."""
-    host, port = _parted(address.removeprefix("ray://"))
-    if not port.isdigit():
+    plain = address.removeprefix("ray://")
+    if not plain.rpartition(":")[2].isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        _connect(plain, CONNECT_SECONDS)
     except OSError as error:
         raise MakerError(
             f"Ray at {address} cannot be joined: {error}; give --address HOST:PORT of its head node"
         ) from None
 
 
-def _parted(address: str) -> tuple[str, str]:
+def _connect(address: str, seconds: float) -> None:
+    """To HOST:PORT and away again; raises OSError."""
     host, _, port = address.rpartition(":")
-    return host.strip("[]"), port
+    socket.create_connection((host.strip("[]"), int(port)), seconds).close()
 
 
 def _ours(workers: int, needs: Mapping[str, float]) -> dict[str, Any]:

@@ -210,17 +210,12 @@ class Lane:
             yield from header["before"].get("finished", [])
 
     def append(self, *records: Record) -> None:
-        if self._refused:
-            raise self._refused
         data = b"".join(map(self._line, records))
         self._hash.update(data)
         self._size += len(data)
-        try:
+        with self._writing():
             self._disk.write(self._file, data)
-        except OSError as error:
-            raise self._refuse(error) from None
-        if self.durability == "step" and any(each["kind"] == "decision" for each in records):
-            with self._writing():
+            if self.durability == "step" and any(each["kind"] == "decision" for each in records):
                 self._make_durable()
 
     def _line(self, record: Record) -> bytes:
