@@ -212,7 +212,7 @@ def _doubtful(rng: np.random.Generator) -> Iterator[Steps]:
     for disks in range(1, EXHAUSTIVE + 1):
         yield path(disks, np.arange((1 << disks) - 1))
     for disks in range(EXHAUSTIVE + 1, 21):
-        yield draw(rng, "path", disks, 8000)
+        yield draw(rng, "path", disks, 40_000)
     for disks in range(3, 21):
         yield draw(rng, "sticky", disks, 100 * disks)
         yield draw(rng, "uniform", disks, 40 * disks)

@@ -1,0 +1,110 @@
+"""What sampling some steps of a task has told of a model: what `maker calibrate` writes and `plan` reads.
+
+Plain figures with their intervals; how they are measured and what follows from them is elsewhere.
+Invariant: no model text, and no key, is in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from maker.manifest import Source
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Share(_Form):
+    """A part of a count, with a 95 % interval that allows for clusters (votes of one step)."""
+
+    count: int
+    of: int
+    value: float
+    """count / of; 0 where `of` is 0."""
+    low: float
+    high: float
+
+
+class Mean(_Form):
+    value: float
+    low: float
+    high: float
+
+
+class Votes(_Form):
+    """Steps at which the draws came out alike."""
+
+    right: int
+    """Valid votes for the right answer; by disagreement, for the answer that most votes are for."""
+    wrong: int
+    """Valid votes for others."""
+    top: int
+    """Of the wrong ones, those for the commonest."""
+    flagged: int
+    steps: int
+    """How many steps came out so."""
+
+
+class Length(_Form):
+    """Responses of `tokens` or fewer tokens, and more than the bin below."""
+
+    tokens: int
+    valid: int
+    wrong: int
+
+
+class Calibration(_Form):
+    format: Literal[1] = 1
+    maker: str
+    """Version of Maker."""
+    task: Source
+    parameters: dict[str, Any]
+    models: list[Source]
+    """The panel, in drawing order."""
+    red_flags: list[Source]
+    seed: int
+    length: int | None
+    """Steps of the whole task, where it says so."""
+    truth: Literal["verifier", "disagreement"]
+    """What an answer was held against: the task's own truth, or the answer that most draws gave."""
+    steps: int
+    """Distinct steps that were sampled."""
+    draws: int
+    """Samples of each."""
+    votes: list[Votes]
+    """All that was seen, by how the draws of a step came out; what follows is computed from it."""
+    valid: Share
+    """Of all samples, those without a red flag: v of equation 19."""
+    error: Share
+    """Of valid samples, the wrong ones: 1 - p."""
+    rho: Mean
+    """Correlation of the errors of two votes at one step."""
+    again: Share
+    """Of pairs of votes whose first was wrong, those whose second was wrong as well."""
+    same: Share
+    """Of wrong votes, those for their step's commonest wrong answer."""
+    contested: Share
+    """Of steps, those with votes for more than one answer."""
+    majority_wrong: Share
+    """Of steps, those where a wrong answer has at least as many votes as the right one: no k helps there."""
+    collisions: Share
+    """Of steps, those whose first two valid votes are both wrong."""
+    collisions_unflagged: Share
+    """The same of the first two samples, a flagged one being wrong."""
+    flags: dict[str, int]
+    """Flagged samples by reason."""
+    lengths: list[Length]
+    """Errors by the response's length."""
+    tokens_in: Mean
+    """A sample's share of prompt tokens."""
+    tokens_out: Mean
+    """Response tokens of a sample, a flagged one too."""
+    latency: Mean
+    """Seconds from request to response."""
+    latency_sigma: float
+    """Standard deviation of the logarithm of the latency."""
+    hidden: str
+    """What this sampling cannot see, in words."""
