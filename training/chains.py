@@ -1,124 +1,128 @@
-"""Plays whole runs with the shipped weights, first to ahead by k, in a plain loop: no journal, no engine.
+"""Plays whole Hanoi runs with the shipped weights, many seeds at a time: no journal, no engine.
 
-`python -m training.chains FILE.json --disks 10 --seeds 20 --temperatures 1.0 1.5 --leads 1 3 4`.
-Invariant: the next state is always the voted one, never computed; a run ends at its first wrong
-decision. Read next: `evaluate.py`.
+    python -m training.chains FILE.jsonl --temperatures 1.5 2.0 --leads 1 3 4 --seeds 20
+    python -m training.chains FILE.jsonl --sets 1 2 3              # a panel of three sets of weights
+
+Each run is Maker's own chain, whose steps come from the voted answers. Invariant: a run ends at its first
+wrong decision. What is kept of a step is its ballot in the order of its draws: R for the right answer,
+F for a flag, a, b, c for other answers. Read next: `benchmarks/law.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maker.decomposers.hanoi import path, wording
-from maker.nouns import RedFlag
-from maker.workers.embedded import fill
-from maker.workers.embedded.dialects.hanoi import DIALECT
-from maker.workers.embedded.drawing import Asked, Draw
-from maker.workers.embedded.transformer import CONTEXT
+from maker.chain import Chain, Commit, Park, Wish
+from maker.decomposers.hanoi import Hanoi
+from maker.model import Model, Request
+from maker.nouns import Sample, Tally
+from maker.panel import Member, Panel
+from maker.task import Task
+from maker.voters import AheadByK, Truncated
+from maker.voting import Draw
+from maker.workers.embedded import Embedded
 
 MOST = 200
 """Draws of one step, after which it is undecided and the run has failed."""
 
 
 @dataclass(slots=True)
-class Chain:
-    disks: int
-    k: int
-    temperature: float
-    seed: int
-    pegs: path.Pegs = field(default_factory=list)
-    previous: path.Move | None = None
-    steps: int = 0
-    votes: Counter[str] = field(default_factory=Counter)
-    drawn: int = 0
-    """Draws of this step."""
-    draws: int = 0
-    flags: int = 0
-    outvoted: int = 0
+class Played:
+    """How one run went."""
+
     ended: str = ""
     """`solved`, `wrong` or `undecided`."""
-
-    def ask(self) -> Asked:
-        """Exactly the deficit: k less the margin."""
-        counts = [count for _, count in self.votes.most_common(2)] + [0, 0]
-        wanted = self.k - (counts[0] - counts[1])
-        seeds = [hash((self.seed, self.steps, self.drawn + i)) % 2**31 for i in range(wanted)]
-        question = wording.question(self.disks, self.pegs, self.previous)
-        prompt = DIALECT.template(question)
-        assert prompt is not None
-        return Asked(prompt, [Draw(self.temperature, seed) for seed in seeds], CONTEXT)
-
-    def take(self, draws: list[Draw]) -> None:
-        self.drawn += len(draws)
-        for draw in draws:
-            try:
-                self.votes[json.dumps(wording.parse(DIALECT.words.decode(draw.tokens[:-1]), self.disks))] += 1
-            except RedFlag:
-                self.flags += 1
-        ranked = [*self.votes.most_common(2), ("", 0), ("", 0)]
-        if ranked[0][1] - ranked[1][1] >= self.k:
-            self._decide(ranked[0][0])
-        elif self.drawn >= MOST:
-            self.ended = "undecided"
-
-    def _decide(self, answer: str) -> None:
-        move, pegs = json.loads(answer)
-        right = path.next_move(self.pegs, self.previous)
-        if [move, pegs] != [right, path.apply(self.pegs, right)]:
-            self.ended = "wrong"
-        self.draws += self.drawn
-        self.outvoted += sum(self.votes.values()) - self.votes[answer]
-        self.pegs, self.previous, self.steps = pegs, move, self.steps + 1
-        self.votes, self.drawn = Counter(), 0
-        if not self.ended and self.steps == (1 << self.disks) - 1:
-            self.ended = "solved"
+    steps: int = 0
+    """That were decided right."""
+    ballots: Counter[str] = field(default_factory=Counter)
+    """How often which ballot came, the wrong decision's too."""
 
 
-def play(disks: int, k: int, temperature: float, seeds: range) -> list[Chain]:
-    chains = [Chain(disks, k, temperature, seed, path.pegs_after(disks, 0)) for seed in seeds]
-    while running := [chain for chain in chains if not chain.ended]:
-        asked = [chain.ask() for chain in running]
-        fill(DIALECT, asked)
-        for chain, one in zip(running, asked, strict=True):
-            chain.take(one.draws)
-    return chains
+async def play(hanoi: Hanoi, panel: Panel, models: Mapping[str, Model]) -> Played:
+    played, task = Played(), Task(hanoi, "hanoi")
+    chain = Chain(task, panel, next(iter(task.segments())))
+    wishes: list[Wish] = chain.start()
+    while draws := [wish for wish in wishes if isinstance(wish, Draw)]:
+        step = chain.step
+        drawn = await asyncio.gather(*(_samples(draw, models[draw.model]) for draw in draws))
+        wishes = chain.receive(*(sample for samples in drawn for sample in samples))
+        if isinstance(wishes[0], Commit):
+            tally, right = wishes[0].decision.tally, task.read(step, hanoi.truth(step))[0]
+            played.ballots[ballot(tally, right)] += 1
+            if tally.votes[0].key != right:
+                played.ended = "wrong"
+                return played
+            played.steps += 1
+    played.ended = "undecided" if isinstance(wishes[-1], Park) else "solved"
+    return played
 
 
-def report(disks: int, k: int, temperature: float, seeds: range) -> dict[str, Any]:
+async def _samples(draw: Draw, model: Model) -> list[Sample]:
+    return [sample async for sample in model.draw(Request(draw.step, draw.prompt, draw.seats))]
+
+
+def ballot(tally: Tally, right: str) -> str:
+    """The draws of a step in their order: R, F, or a, b, c in the order in which other answers came."""
+    seen = {draw: votes.key for votes in tally.votes for draw in votes.draws}
+    letters = {right: "R"}
+    for draw in sorted(seen):
+        letters.setdefault(seen[draw], chr(ord("a") + len(letters) - 1))
+    flagged = {draw for flags in tally.flags for draw in flags.draws}
+    return "".join("F" if draw in flagged else letters[seen[draw]] for draw in sorted({*seen, *flagged}))
+
+
+# -- many seeds, all of them in one batch --------------------------------------------------------------
+
+
+async def runs(disks: int, k: int, temperature: float, sets: Sequence[int], seeds: range) -> list[Played]:
+    models = {model.name: model for model in (Embedded(temperature, number) for number in sets)}
+    members = tuple(Member(name, model.temperatures) for name, model in models.items())
+    panels = [Panel(AheadByK(k), members, Truncated(), MOST, seed) for seed in seeds]
+    return await asyncio.gather(*(play(Hanoi(disks), panel, models) for panel in panels))
+
+
+def report(disks: int, k: int, temperature: float, sets: Sequence[int], seeds: range) -> dict[str, Any]:
     begun = time.process_time()
-    chains = play(disks, k, temperature, seeds)
-    ends = Counter(chain.ended for chain in chains)
-    steps = sum(chain.steps for chain in chains)
+    played = asyncio.run(runs(disks, k, temperature, sets, seeds))
+    ends, ballots = Counter(run.ended for run in played), Counter[str]()
+    for run in played:
+        ballots.update(run.ballots)
     return {
-        "disks": disks, "temperature": temperature, "k": k, "runs": len(chains), "solved": ends["solved"],
-        "undecided": ends["undecided"], "steps": steps, "draws": sum(chain.draws for chain in chains),
-        "red_flags": sum(chain.flags for chain in chains),
-        "outvoted": sum(chain.outvoted for chain in chains),
-        "failed_at_steps": sorted(chain.steps for chain in chains if chain.ended != "solved"),
-        "steps_per_core_second": round(steps / (time.process_time() - begun)),
+        "disks": disks, "temperature": temperature, "k": k, "sets": list(sets),
+        "seeds": [seeds.start, seeds.stop], "solved": ends["solved"], "undecided": ends["undecided"],
+        "steps": sum(run.steps for run in played),
+        "failed_at_steps": sorted(run.steps for run in played if run.ended != "solved"),
+        "core_seconds": round(time.process_time() - begun, 1), "ballots": dict(ballots.most_common()),
     }  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", type=Path)
     parser.add_argument("--disks", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=20, help="how many, from --first on")
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 1.5])
     parser.add_argument("--leads", type=int, nargs="+", default=[1, 3, 4])
+    parser.add_argument("--sets", type=int, nargs="+", default=[1])
     asked = parser.parse_args()
-    lines = []
+    seeds = range(asked.first, asked.first + asked.seeds)
     for temperature in asked.temperatures:
         for k in asked.leads:
-            lines.append(report(asked.disks, k, temperature, range(asked.seeds)))
-            print(json.dumps(lines[-1]), flush=True)
-    asked.file.write_text("[\n" + ",\n".join(map(json.dumps, lines)) + "\n]\n")
+            line = report(asked.disks, k, temperature, asked.sets, seeds)
+            print(json.dumps({name: value for name, value in line.items() if name != "ballots"}), flush=True)
+            with asked.file.open("a") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

@@ -43,8 +43,9 @@ class Exact:
     """By k: probability of a wrong decision, from above: no wrong answer is taken for malformed."""
 
 
-def exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
-    parts = [_exact(dialect, rows[at : at + 64], temperature) for at in range(0, len(rows), 64)]
+def exact(dialect: Dialect, rows: Ints, temperature: float, number: int = 1) -> Exact:
+    """number: of the set of weights."""
+    parts = [_exact(dialect, rows[at : at + 64], temperature, number) for at in range(0, len(rows), 64)]
     return Exact(
         np.concatenate([part.right for part in parts]),
         np.concatenate([part.rival for part in parts]),
@@ -53,9 +54,9 @@ def exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
     )
 
 
-def _exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
+def _exact(dialect: Dialect, rows: Ints, temperature: float, number: int) -> Exact:
     begin, end = int((rows == ANSWER).argmax(1).min()), int((rows != PAD).sum(1).max())
-    logits, wanted = _teacher_forced(dialect, rows[:, : end - 1], begin), rows[:, begin + 1 : end]
+    logits, wanted = _teacher_forced(dialect, rows[:, : end - 1], begin, number), rows[:, begin + 1 : end]
     counts = ((rows == ANSWER).cumsum(1)[:, begin : end - 1] > 0) & (wanted != PAD)
     chances = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     chances /= chances.sum(-1, keepdims=True)
@@ -69,8 +70,8 @@ def _exact(dialect: Dialect, rows: Ints, temperature: float) -> Exact:
     return Exact(right, leaves.max(1), greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
 
 
-def _teacher_forced(dialect: Dialect, tokens: Ints, begin: int) -> Floats:
-    model, wanted = load(dialect), np.arange(begin, tokens.shape[1])[None].repeat(len(tokens), 0)
+def _teacher_forced(dialect: Dialect, tokens: Ints, begin: int, number: int) -> Floats:
+    model, wanted = load(dialect, number), np.arange(begin, tokens.shape[1])[None].repeat(len(tokens), 0)
     cache = Cache(model.layers, len(tokens))
     return model.logits(tokens, np.zeros(len(tokens), np.int64), wanted, cache).astype(np.float64)
 
@@ -92,11 +93,18 @@ def _wrong_decisions(right: Floats, leaves: Floats, k: int) -> Floats:
 
 
 def answers(
-    dialect: Dialect, rows: Ints, parse: Callable[[str, str], Json], temperature: float, count: int, seed: int
+    dialect: Dialect,
+    rows: Ints,
+    parse: Callable[[str, str], Json],
+    temperature: float,
+    count: int,
+    seed: int,
+    number: int = 1,
 ) -> list[Counter[str]]:
     """For every row, how often each outcome came: `right`, `malformed`, or the text of a wrong answer.
 
-    parse: the task's parser, of a question as the model sees it and a response to it.
+    parse: the task's parser, of a question as the model sees it and a response to it. number: of the set of
+    weights.
     """
     asked, wanted = [], []
     for number, row in enumerate(rows.tolist()):
@@ -105,7 +113,7 @@ def answers(
         asked.append(Asked(row[:cut], draws, CONTEXT))
         wanted.append(dialect.words.decode(row[cut : row.index(EOS)]))
     for at in range(0, len(asked), 32):
-        fill(dialect, asked[at : at + 32])
+        fill(dialect, asked[at : at + 32], number=number)
     return [_outcomes(dialect, one, text, parse) for one, text in zip(asked, wanted, strict=True)]
 
 

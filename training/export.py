@@ -1,6 +1,6 @@
 """Writes trained weights in the forms that others read: the package's npz, and a Hugging Face folder.
 
-`python -m training.export ship DIALECT CHECKPOINT.npz` replaces the shipped weights and their digest;
+`python -m training.export ship DIALECT CHECKPOINT.npz 2` writes the second set that is shipped;
 `python -m training.export hf FOLDER` makes a `LlamaForCausalLM` folder from the shipped ones of Hanoi. It
 needs numpy and safetensors, no torch. Read next: `gguf_export.py`.
 """
@@ -119,8 +119,8 @@ def hugging_face(folder: Path) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["ship", dialect, checkpoint]:
-            print(ship(Path(checkpoint), weights.shipped(dialect)))
+        case ["ship", dialect, checkpoint, number]:
+            print(ship(Path(checkpoint), weights.shipped(dialect, int(number))))
         case ["hf", folder]:
             hugging_face(Path(folder))
         case _:

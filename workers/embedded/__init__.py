@@ -32,14 +32,20 @@ MOST = 64
 
 
 @cache
-def load(dialect: Dialect) -> Transformer:
-    """A shipped model, read once a process; MakerError if its weights are damaged."""
-    return Transformer(weights.read(weights.shipped(dialect.name)))
+def load(dialect: Dialect, number: int = 1) -> Transformer:
+    """A shipped set of weights, read once a process.
+
+    UsageError if the dialect has no set of this number, MakerError if the weights are damaged.
+    """
+    held = weights.sets(dialect.name)
+    if not 1 <= number <= held:
+        raise UsageError(f"embedded: weights={number}, expected 1 to {held}: {dialect.name} has no more")
+    return Transformer(weights.read(weights.shipped(dialect.name, number)))
 
 
-def fill(dialect: Dialect, asked: list[Asked], drafts: Drafts | None = None) -> None:
+def fill(dialect: Dialect, asked: list[Asked], drafts: Drafts | None = None, number: int = 1) -> None:
     """Fill all draws, in one batch; with drafts that were kept it takes fewer passes."""
-    Drawing(load(dialect), drafts or Drafts(dialect), asked).run()
+    Drawing(load(dialect, number), drafts or Drafts(dialect), asked).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +56,34 @@ class _Waiting:
 
 
 class Embedded:
-    """`--model embedded` or `--model embedded:temperature=2.0`.
+    """`--model embedded`, `--model embedded:temperature=2.0`, `--model embedded:weights=2`.
 
     temperature: 0 or more; 0 takes the likeliest token. At 1.0 hardly an answer is wrong; from 2.0 on
-    enough are to make runs without voting fail (docs/embedded-model.md has the rates). task: given by
-    Maker; one that the model does not know is refused before anything is drawn.
+    enough are to make runs without voting fail (docs/embedded-model.md has the rates). weights: which of the
+    sets that were trained apart, for a panel whose members err at different questions; from 1. task: given
+    by Maker; one that the model does not know is refused before anything is drawn.
     """
 
     resources: ClassVar[Mapping[str, float]] = {"num_cpus": 1}
     """Of its actor's node: it computes."""
 
-    def __init__(self, temperature: float = 1.0, task: Decomposer | None = None) -> None:
+    def __init__(self, temperature: float = 1.0, weights: int = 1, task: Decomposer | None = None) -> None:
         if not (isinstance(temperature, int | float) and math.isfinite(temperature) and temperature >= 0):
             raise UsageError(
                 f"embedded: temperature={temperature!r}, expected a number from 0 up, such as 1.5"
             )
-        self.name = "embedded" if temperature == 1.0 else f"embedded:temperature={temperature}"
+        self.name = _name(temperature, weights)
         self.temperatures: tuple[float | None, float | None] = (float(temperature), float(temperature))
-        self._temperature = float(temperature)
+        self._temperature, self._number = float(temperature), weights
         if task is not None:
-            _try(task)
+            _try(task, weights)
         self._waiting: list[_Waiting] = []
         self._drafts: dict[Dialect, Drafts] = {}
 
     async def draw(self, request: Request) -> AsyncIterator[Sample]:
         """Fill every seat; UsageError if the prompt is not a question of a task that the model knows."""
         begun = perf_counter()
-        dialect, prompt = _question(request.prompt.messages)
+        dialect, prompt = _question(request.prompt.messages, self._number)
         asked = self._asked(request, prompt)
         loop = asyncio.get_running_loop()
         drawn = loop.create_future()
@@ -104,7 +111,7 @@ class Embedded:
             if not waiting.drawn.done():
                 wanted.setdefault(waiting.dialect, []).append(waiting.asked)
         for dialect, asked in wanted.items():
-            fill(dialect, asked, self._drafts.setdefault(dialect, Drafts(dialect)))
+            fill(dialect, asked, self._drafts.setdefault(dialect, Drafts(dialect)), self._number)
         for waiting in batch:
             if not waiting.drawn.done():
                 waiting.drawn.set_result(None)
@@ -130,25 +137,32 @@ class Embedded:
                 tokens_in=share + (number < rest),
                 tokens_out=len(draw.tokens),
                 latency=latency,
-                model="embedded",
+                model="embedded" if self._number == 1 else f"embedded-{self._number}",
                 logprob=draw.logprob,
             )
 
 
-def _try(task: Decomposer) -> None:
+def _name(temperature: float, number: int) -> str:
+    """As on a command line, without what is as usual."""
+    chosen = {"temperature": (temperature, 1.0), "weights": (number, 1)}
+    options = ",".join(f"{option}={value}" for option, (value, usual) in chosen.items() if value != usual)
+    return f"embedded:{options}" if options else "embedded"
+
+
+def _try(task: Decomposer, number: int) -> None:
     """UsageError if even the first question of a task is none that this model can read."""
     for segment in islice(task.segments(), 1):
         prompt = task.prompt(Step(segment.id, 0, segment.state))
         if prompt is not None:
-            _question(prompt.messages)
+            _question(prompt.messages, number)
 
 
-def _question(messages: tuple[Message, ...]) -> tuple[Dialect, list[int]]:
+def _question(messages: tuple[Message, ...], number: int) -> tuple[Dialect, list[int]]:
     """A question whose dialect has its weights loaded: damaged ones are an error of who asks."""
     dialect, prompt = dialects.find(messages)
     if len(prompt) >= CONTEXT:
         raise UsageError(f"the embedded model saw a prompt of {len(prompt)} tokens, expected under {CONTEXT}")
-    load(dialect)
+    load(dialect, number)
     return dialect, prompt
 
 

@@ -1,8 +1,8 @@
 """Reads the weights that come with the package, after checking that they are what was shipped.
 
 `dialects/NAME.npz` holds eight float16 arrays and nothing that could run; `NAME.npz.sha256` beside it
-holds its digest. Invariant: no array reaches the transformer unless the digest agrees. Read next:
-`transformer.py`.
+holds its digest. `NAME-2.npz` and so on are further sets, trained from other seeds. Invariant: no
+array reaches the transformer unless the digest agrees. Read next: `transformer.py`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ Held: TypeAlias = Mapping[str, Array]
 """The arrays by name; `training/net.py` lists their shapes."""
 
 
-def shipped(name: str) -> Path:
-    """The file of one dialect's weights."""
-    return Path(__file__).parent / "dialects" / f"{name}.npz"
+_FOLDER = Path(__file__).parent / "dialects"
+
+
+def shipped(name: str, number: int = 1) -> Path:
+    """The file of one set of a dialect's weights, counted from 1."""
+    return _FOLDER / (f"{name}.npz" if number == 1 else f"{name}-{number}.npz")
+
+
+def sets(name: str) -> int:
+    """How many sets of weights a dialect has."""
+    return 1 + len(list(_FOLDER.glob(f"{name}-[0-9]*.npz")))
 
 
 def read(file: Path) -> Held:

@@ -1,0 +1,97 @@
+"""From what was searched and drawn (`panels.py`) to what each panel of the sets does, stratum by stratum.
+
+Pure arithmetic. A panel's answers are its members' in equal parts, as drawing in turn makes them. Where no
+member is doubtful, a panel's chance of a wrong decision is at most the mean of its members' own, for it is
+convex in the rival's share.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any, TypeAlias
+
+from maker.decomposers.hanoi import wording
+from maker.nouns import RedFlag
+from training.exact import LEADS
+
+Seen: TypeAlias = Mapping[str, float]
+"""How often each response came, `right` or its text."""
+Line: TypeAlias = Mapping[str, Any]
+State: TypeAlias = tuple[int, int, int]
+"""Its disks, its chunk, and its number there."""
+
+
+def rows(searched: Mapping[str, list[Line]], drawn: list[Line]) -> Iterator[dict[str, Any]]:
+    """A row for every panel and stratum; `searched` by name of the set: set1, set2, ..."""
+    sets = sorted(int(name.removeprefix("set")) for name in searched)
+    states: dict[str, dict[State, dict[int, Seen]]] = defaultdict(lambda: defaultdict(dict))
+    for line in drawn:
+        states[line["stratum"]][line["disks"], line["at"], line["state"]][line["set"]] = line["seen"]
+    for stratum in dict.fromkeys(line["stratum"] for line in searched[f"set{sets[0]}"]):
+        found = {n: [line for line in searched[f"set{n}"] if line["stratum"] == stratum] for n in sets}
+        for size in range(1, len(sets) + 1):
+            for panel in combinations(sets, size):
+                yield _row(stratum, panel, found, states[stratum])
+
+
+def _row(
+    stratum: str,
+    panel: tuple[int, ...],
+    found: Mapping[int, list[Line]],
+    drawn: Mapping[State, Mapping[int, Seen]],
+) -> dict[str, Any]:
+    counted = [line for number in panel for line in found[number]]
+    looked = sum(line["states"] for line in found[panel[0]])
+    plain = {state: _mixed(panel, seen) for state, seen in drawn.items()}
+    flagged = [_valid(answers, disks) for (disks, _, _), answers in plain.items()]
+    sure = {k: sum(line["wrong_elsewhere"][f"k{k}"] for line in counted) / len(panel) for k in LEADS}
+    return {
+        "stratum": stratum,
+        "panel": panel,
+        "states": looked,
+        "error": sum(line["error"] for line in counted) / len(panel) / looked,
+        "doubtful": len(plain),
+        "majority_wrong": sum(map(majority_wrong, flagged)),
+        "majority_wrong_plain": sum(map(majority_wrong, plain.values())),
+        "fewest_valid": min((sum(one.values()) for one in flagged), default=1.0),
+        "wrong_decisions": {f"k{k}": sure[k] + sum(ruin(one, k) for one in flagged) for k in LEADS},
+    }
+
+
+def _mixed(panel: tuple[int, ...], seen: Mapping[int, Seen]) -> Counter[str]:
+    """Shares of the responses of a panel at one state, as a parser that takes anything sees them."""
+    mixed: Counter[str] = Counter()
+    for number in panel:
+        total = sum(seen[number].values()) * len(panel)
+        for text, count in seen[number].items():
+            mixed[text] += count / total  # type: ignore[assignment]
+    return mixed
+
+
+def _valid(texts: Seen, disks: int) -> Counter[str]:
+    """By the paper's parser: texts that say the same are one answer, and the malformed are none."""
+    answers: Counter[str] = Counter()
+    for text, share in texts.items():
+        try:
+            answer = text if text == "right" else repr(wording.parse(text, disks))
+        except RedFlag:
+            continue
+        answers[answer] += share  # type: ignore[assignment]
+    return answers
+
+
+def majority_wrong(answers: Seen) -> bool:
+    """Some wrong answer is at least as frequent as the right one."""
+    right = answers.get("right", 0.0)
+    return any(share >= right for answer, share in answers.items() if answer != "right")
+
+
+def ruin(answers: Seen, k: int) -> float:
+    """Chance that a wrong answer gets ahead by k first: gambler's ruin against each rival, added up."""
+    right = answers.get("right", 0.0)
+    rivals = [share for answer, share in answers.items() if answer != "right" and share > 0]
+    if k == 1:
+        return 1 - right / (right + sum(rivals)) if rivals else 0.0
+    return min(1.0, sum(1 / (1 + (right / share) ** k) for share in rivals))
