@@ -70,9 +70,10 @@ def groups(stratum: str, at: int) -> list[Steps]:
 
 def search(file: Path, number: int, temperature: float, strata: dict[str, int]) -> None:
     done = {(line["stratum"], line["at"]) for line in lines(file)}
-    for stratum, count in strata.items():
-        for at in range(0, count, CHUNK):
-            if (stratum, at) not in done:
+    """A chunk of each stratum in turn, so that a search that is cut short has looked at all of them."""
+    for at in range(0, max(strata.values()), CHUNK):
+        for stratum, count in strata.items():
+            if at < count and (stratum, at) not in done:
                 add(file, _searched(stratum, at, number, temperature))
 
 
