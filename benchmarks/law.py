@@ -129,7 +129,7 @@ def race(p: float, k: int, rounds: int) -> list[float]:
 
 
 def collisions(runs: Iterable[Row]) -> Iterator[Row]:
-    """Steps whose first two answers are both wrong: votes, and samples, of which a flagged one is wrong too."""
+    """Steps whose first two are both wrong: of votes, and of samples, where a flag is wrong too."""
     for run in (run for run in runs if run["k"] > 1):
         ballots = run["ballots"]
         steps = sum(ballots.values())
