@@ -13,12 +13,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import maker
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maker import history
 from maker.decomposers.hanoi import Hanoi, path, wording
+from maker.decomposers.sorting import Sorting
 from maker.errors import MakerError, UsageError
 from maker.model import Request
 from maker.nouns import Message, Prompt, Sample, Seat, Step
@@ -131,9 +134,39 @@ def test_missing_weights_or_digest_are_an_error_of_ours(tmp_path: Path, lost: st
         weights.read(file)
 
 
-def test_the_weights_are_small() -> None:
-    assert SHIPPED.stat().st_size < 1_000_000
-    assert sum(array.size for array in weights.read(SHIPPED).values()) == 205_376
+@pytest.mark.parametrize("number", range(1, weights.sets("hanoi") + 1))
+def test_every_set_of_weights_is_small_and_whole(number: int) -> None:
+    file = weights.shipped("hanoi", number)
+    assert file.stat().st_size < 1_000_000
+    assert sum(array.size for array in weights.read(file).values()) == 205_376
+
+
+def test_a_set_that_is_not_there_is_refused_with_how_many_there_are() -> None:
+    count = weights.sets("hanoi")
+    assert count >= 3
+    for number in (0, count + 1):
+        with pytest.raises(UsageError, match=f"weights={number}, expected 1 to {count}: hanoi has no more"):
+            Embedded(weights=number, task=Hanoi(3))
+    with pytest.raises(UsageError, match="weights=2, expected 1 to 1: sorting has no more"):
+        Embedded(weights=2, task=Sorting([3, 1, 2]))
+
+
+def test_sets_err_apart() -> None:
+    """The same seats, hot enough that every set errs."""
+    prompt, right = question(10, 300)
+    said = [asyncio.run(drawn(Embedded(3.0, number), request(prompt, *range(200)))) for number in (1, 2, 3)]
+    wrong = [{sample.seat.draw for sample in samples if sample.text != right} for samples in said]
+    assert all(wrong)
+    assert wrong[0] != wrong[1] != wrong[2] != wrong[0]
+
+
+def test_a_panel_of_sets_is_told_apart_in_the_journal(tmp_path: Path) -> None:
+    panel = [f"embedded:temperature=2.0,weights={number}" for number in (1, 2, 3)]
+    result = maker.run("hanoi", params={"disks": 6}, model=panel, engine="inline", run_dir=tmp_path / "run")
+    assert (result.status, result.verified) == ("done", True)
+    lane = next((tmp_path / "run" / "lanes").iterdir())
+    echoed = {record["echo"] for record in history.read(lane, ("sample",))}
+    assert echoed == {"embedded", "embedded-2", "embedded-3"}
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf"), "hot"])
@@ -426,6 +459,8 @@ def test_its_name_tells_the_temperature() -> None:
     assert Embedded().name == "embedded"
     assert Embedded(1.5).name == "embedded:temperature=1.5"
     assert Embedded(1.5).temperatures == (1.5, 1.5)
+    assert Embedded(weights=2).name == "embedded:weights=2"
+    assert Embedded(2.0, 3).name == "embedded:temperature=2.0,weights=3"
 
 
 # -- how well it plays -------------------------------------------------------------------------------
