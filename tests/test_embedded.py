@@ -13,12 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import maker
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import maker
 from maker import history
 from maker.decomposers.hanoi import Hanoi, path, wording
 from maker.decomposers.sorting import Sorting
