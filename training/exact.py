@@ -107,9 +107,9 @@ def answers(
     weights.
     """
     asked, wanted = [], []
-    for number, row in enumerate(rows.tolist()):
+    for place, row in enumerate(rows.tolist()):
         cut = row.index(ANSWER) + 1
-        draws = [Draw(temperature, (seed * 1_000_003 + number) * count + i) for i in range(count)]
+        draws = [Draw(temperature, (seed * 1_000_003 + place) * count + i) for i in range(count)]
         asked.append(Asked(row[:cut], draws, CONTEXT))
         wanted.append(dialect.words.decode(row[cut : row.index(EOS)]))
     for at in range(0, len(asked), 32):
