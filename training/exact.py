@@ -70,7 +70,8 @@ def _exact(dialect: Dialect, rows: Ints, temperature: float, number: int) -> Exa
     return Exact(right, leaves.max(1), greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
 
 
-def teacher_forced(dialect: Dialect, tokens: Ints, begin: int, number: int) -> Floats:
+def teacher_forced(dialect: Dialect, tokens: Ints, begin: int, number: int = 1) -> Floats:
+    """Logits after every token from `begin` on."""
     model, wanted = load(dialect, number), np.arange(begin, tokens.shape[1])[None].repeat(len(tokens), 0)
     cache = Cache(model.layers, len(tokens))
     return model.logits(tokens, np.zeros(len(tokens), np.int64), wanted, cache).astype(np.float64)
@@ -107,9 +108,9 @@ def answers(
     weights.
     """
     asked, wanted = [], []
-    for number, row in enumerate(rows.tolist()):
+    for place, row in enumerate(rows.tolist()):
         cut = row.index(ANSWER) + 1
-        draws = [Draw(temperature, (seed * 1_000_003 + number) * count + i) for i in range(count)]
+        draws = [Draw(temperature, (seed * 1_000_003 + place) * count + i) for i in range(count)]
         asked.append(Asked(row[:cut], draws, CONTEXT))
         wanted.append(dialect.words.decode(row[cut : row.index(EOS)]))
     for at in range(0, len(asked), 32):

@@ -28,7 +28,7 @@ from training.lessons import hanoi_moves as data
 from training.lessons.hanoi import Steps
 
 TEMPERATURES = (1.0, 1.5, 2.0)
-DRAWN_OF, DRAWN = 250, 20
+DRAWN_OF, DRAWN = 80, 20
 """Questions of a set that are drawn from at most, and answers of each."""
 
 

@@ -83,11 +83,13 @@ def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints
 def pool(rng: np.random.Generator) -> Iterator[Ints]:
     """Every path state, random and tall-pegged states, with each number of moves."""
     for moves in range(1, MOST + 1):
+        made = []
         for disks in range(1, LARGEST + 1):
             kinds = [hanoi.path(disks, np.arange((1 << disks) - 1))]
             kinds += [hanoi.draw(rng, kind, disks, 60 * disks) for kind in ("sticky", "uniform")]
             for steps in kinds:
-                yield rows(possible(steps.take(~hanoi.held_out(steps)), moves), moves)
+                made.append(rows(possible(steps.take(~hanoi.held_out(steps)), moves), moves))
+        yield np.concatenate(made)
 
 
 LESSON = Lesson(
@@ -96,7 +98,7 @@ LESSON = Lesson(
     batch=64,
     phases=(
         Phase("main", 3000, 2e-3),
-        Phase("mined1", 700, 6e-4, hard_share=0.4),
+        Phase("mined1", 500, 6e-4, hard_share=0.4),
     ),
     fresh=fresh,
     pool=pool,
