@@ -25,7 +25,7 @@ SERIAL, ROUNDS, UNVOTED = 3.0, {0.5: 1.46, 1.0: 1.92}, 1.0
 
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
-    for name, draw in {"latency-inline": latency, "chain": chain, "http": http, "embedded": embedded}.items():
+    for name, draw in _DRAWN.items():
         stored = RESULTS / f"{name}.json"
         if stored.exists():
             kept = json.loads(stored.read_text(encoding="utf-8"))
@@ -81,6 +81,46 @@ def embedded(axes: Axes, rows: Rows) -> None:
     bars = axes.barh(names[::-1], [row["steps per core-second"] for row in rows][::-1])
     axes.bar_label(bars, fmt="%.0f", fontsize=8)
     axes.set_xlabel("steps a core second")
+
+
+def steps_per_call(axes: Axes, rows: Rows) -> None:
+    """What a move costs by the moves of a call: measured, and by the paper's equations."""
+    moves = list(dict.fromkeys(row["moves"] for row in rows))
+    for color, p in zip(("C0", "C1"), sorted({row["p"] for row in rows}, reverse=True), strict=True):
+        own = [row for row in rows if row["p"] == p]
+        for cost, line in (("cost/move", "-"), ("calls/move", ":")):
+            axes.plot(
+                moves, [row[f"{cost}, law"] for row in own], line, color=color, label=f"{cost}, p = {p}"
+            )
+            axes.plot(moves, [row[cost] for row in own], "o", color=color, markersize=4)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(moves, list(map(str, moves)))
+    axes.set_xlabel("moves a call; lines: the law, dots: runs")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def steps_per_call_embedded(axes: Axes, rows: Rows) -> None:
+    """What a move costs at k = 3, as a share of what it costs with one move a call."""
+    own = [row for row in rows if row["k"] == 3]
+    moves = [row["moves"] for row in own]
+    for cost in ("cost/move", "calls/move", "tokens in/move", "tokens out/move", "CPU ms/move"):
+        axes.plot(moves, [row[cost] / own[0][cost] for row in own], "o-", label=cost)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(moves)
+    axes.set_xlabel("moves a call")
+    axes.set_ylabel("of one move a call")
+    axes.legend(frameon=False, fontsize=8)
+
+
+_DRAWN = {
+    "latency-inline": latency,
+    "chain": chain,
+    "http": http,
+    "embedded": embedded,
+    "steps-per-call-sim": steps_per_call,
+    "steps-per-call-embedded": steps_per_call_embedded,
+}
 
 
 if __name__ == "__main__":

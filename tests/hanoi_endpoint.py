@@ -42,5 +42,5 @@ class Erring:
 def _state(prompt: str) -> Json:
     found = _ASKED.search(prompt)
     assert found is not None
-    pegs = [wording._integers(peg) for peg in re.findall(r"\[([\d, ]*)\]", found[2])]
-    return {"previous": None if found[1] == "None" else wording._integers(found[1].strip("[]")), "pegs": pegs}
+    pegs = [wording.integers(peg) for peg in re.findall(r"\[([\d, ]*)\]", found[2])]
+    return {"previous": None if found[1] == "None" else wording.integers(found[1].strip("[]")), "pegs": pegs}

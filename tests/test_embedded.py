@@ -199,6 +199,11 @@ QUESTIONS = {
     "hanoi": [
         question(disks, moves)[0].messages[-1].content for disks, moves in ((3, 0), (6, 21), (10, 400))
     ],
+    "hanoi-moves": [
+        "previous_move = None\ncurrent_state = [[2, 1], [], []]\nmoves_to_make = 3",
+        "previous_move = [1, 1, 2]\ncurrent_state = [[6, 5], [4, 3], [2, 1]]\nmoves_to_make = 1",
+        "previous_move = [4, 0, 1]\ncurrent_state = [[10, 9, 8, 7, 6, 5], [4], [3, 2, 1]]\nmoves_to_make = 4",
+    ],
     "arithmetic": [
         "a = 7\nb = 8\nabove = 3\ncarry = 5",
         "a = 0\nb = 0\ncarry = 1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maker.decomposers.hanoi import Hanoi, path, wording
+from maker.decomposers.hanoi import Hanoi, path, several, wording
+from maker.decomposers.hanoi.referee import Referee
 from maker.nouns import Message, Prompt, Step
 from maker.workers.embedded import fill
 from maker.workers.embedded.dialects import find
 from maker.workers.embedded.dialects.hanoi import DIALECT, WORDS
 from maker.workers.embedded.drawing import Asked, Draw
 from maker.workers.embedded.transformer import CONTEXT
-from maker.workers.embedded.vocabulary import EOS, PAD
+from maker.workers.embedded.vocabulary import ANSWER, EOS, PAD
 from training.lessons import hanoi as data
+from training.lessons import hanoi_moves
 
 EXACT = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 """Without these llama.cpp cuts the tail of the distribution."""
@@ -84,6 +87,23 @@ def test_a_training_row_is_the_question_and_the_fixed_rules_answer(kind: str, di
         assert row[row != PAD].tolist() == [*prompt, *answer, EOS]
 
 
+@pytest.mark.parametrize("kind", ["path", "uniform", "sticky"])
+@pytest.mark.parametrize("disks", [2, 3, 6, 10])
+@pytest.mark.parametrize("moves", [1, 2, 3, 4])
+def test_so_is_one_of_several_moves_and_each_of_them_can_be_made(kind: str, disks: int, moves: int) -> None:
+    steps = hanoi_moves.possible(data.draw(np.random.default_rng(disks), kind, disks, 40), moves)
+    for row, where, move in zip(
+        hanoi_moves.rows(steps, moves), steps.pegs, steps.previous.tolist(), strict=True
+    ):
+        pegs = [[disk for disk in range(disks, 0, -1) if where[disk - 1] == peg] for peg in range(3)]
+        previous = move if move[0] else None
+        dialect, prompt = find((Message("user", several.question(disks, pegs, previous, moves)),))
+        made, after = path.walk(pegs, previous, moves)
+        answer = several.write(made, after)
+        assert row[row != PAD].tolist() == [*prompt, *dialect.words.encode(answer), EOS]
+        assert Referee(pegs).judge({"moves": made, "next_state": after}) is None
+
+
 def test_path_steps_are_those_of_the_closed_form() -> None:
     for disks in range(1, 9):
         steps = data.path(disks, np.arange(2**disks - 1))
@@ -98,3 +118,26 @@ def test_no_training_batch_holds_a_held_out_state_and_about_2_percent_are_held_o
     assert not any(data.held_out(steps).any() for steps in data.batch_of_steps(rng, 20_000, 20, 0.5))
     share = data.held_out(data.uniform(rng, 14, 50_000)).mean()
     assert 0.015 < share < 0.025
+
+
+def asked_in(row: list[int]) -> tuple[str, str]:
+    """The previous move and the pegs of a row of several moves."""
+    question = hanoi_moves.DIALECT.words.decode(row[: row.index(ANSWER)])
+    found = re.search(r"previous_move = (.*)\ncurrent_state = (.*)\nmoves_to_make", question)
+    assert found is not None
+    return found[1], found[2]
+
+
+def test_no_row_of_several_moves_begins_in_a_held_out_state() -> None:
+    rng, seen = np.random.default_rng(1), 0
+    made = [hanoi_moves.fresh(rng, 3000, "mined1", 0.0), *(rows[::20] for rows in hanoi_moves.pool(rng))]
+    for row in np.concatenate(made).tolist():
+        said, pegs = asked_in(row)
+        where = {disk: peg for peg, held in enumerate(json.loads(pegs)) for disk in held}
+        steps = data.Steps(
+            np.array([[where[disk] for disk in sorted(where)]]),
+            np.array([[0, 0, 0] if said == "None" else json.loads(said)]),
+        )
+        seen += len(where) >= data.SMALL
+        assert not data.held_out(steps).any()
+    assert seen > 3000

@@ -56,7 +56,7 @@ def exact(dialect: Dialect, rows: Ints, temperature: float, number: int = 1) -> 
 
 def _exact(dialect: Dialect, rows: Ints, temperature: float, number: int) -> Exact:
     begin, end = int((rows == ANSWER).argmax(1).min()), int((rows != PAD).sum(1).max())
-    logits, wanted = _teacher_forced(dialect, rows[:, : end - 1], begin, number), rows[:, begin + 1 : end]
+    logits, wanted = teacher_forced(dialect, rows[:, : end - 1], begin, number), rows[:, begin + 1 : end]
     counts = ((rows == ANSWER).cumsum(1)[:, begin : end - 1] > 0) & (wanted != PAD)
     chances = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     chances /= chances.sum(-1, keepdims=True)
@@ -70,7 +70,8 @@ def _exact(dialect: Dialect, rows: Ints, temperature: float, number: int) -> Exa
     return Exact(right, leaves.max(1), greedy, {k: _wrong_decisions(right, leaves, k) for k in LEADS})
 
 
-def _teacher_forced(dialect: Dialect, tokens: Ints, begin: int, number: int) -> Floats:
+def teacher_forced(dialect: Dialect, tokens: Ints, begin: int, number: int = 1) -> Floats:
+    """Logits after every token from `begin` on."""
     model, wanted = load(dialect, number), np.arange(begin, tokens.shape[1])[None].repeat(len(tokens), 0)
     cache = Cache(model.layers, len(tokens))
     return model.logits(tokens, np.zeros(len(tokens), np.int64), wanted, cache).astype(np.float64)

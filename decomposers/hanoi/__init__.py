@@ -1,9 +1,11 @@
 """The Towers of Hanoi, one move a step: the paper's task (MAKER, section 4.1 and appendix C).
 
 A state is {"previous": move or null, "pegs": [[...], [...], [...]]}, an answer is
-{"move": [disk, from, to], "next_state": [[...], [...], [...]]}. Votes are on the whole answer, and the
-next state is the model's own, as in the paper: the code never computes it.
-Read next: `wording.py` (prompt and parser), `path.py` (the strategy), `referee.py` (the judge).
+{"move": [disk, from, to], "next_state": [[...], [...], [...]]}. With several moves a step it is
+{"moves": [[disk, from, to], ...], "next_state": ...}, and the last step of a segment may have fewer. Votes
+are on the whole answer, and the next state is the model's own, as in the paper: the code never computes it.
+Read next: `wording.py` (prompt and parser; `several.py` for several moves), `path.py` (the strategy),
+`referee.py` (the judge).
 """
 
 from __future__ import annotations
@@ -12,16 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Literal
 
-from maker.decomposers.hanoi import path, wording
+from maker.decomposers.hanoi import path, several, wording
 from maker.decomposers.hanoi.referee import Referee
 from maker.errors import JoinError, UsageError
 from maker.nouns import Json, Message, Prompt, Segment, Step
 
 MAX_TOKENS = 750
-"""The paper's cap on a response, in tokens (appendix C): longer answers err more."""
+"""The paper's cap on a response, in tokens a move (appendix C): longer answers err more."""
 
-EMBEDDED_DISKS = 20
-"""The most that the model in the package was trained on."""
+EMBEDDED_DISKS = {1: 20, 2: 10, 3: 10, 4: 10}
+"""The most that the model in the package was trained on, by moves a step."""
 
 
 class Hanoi:
@@ -30,7 +32,8 @@ class Hanoi:
     disks: 1 or more. check: `legal` flags a transition that breaks the rules (the paper has no such
     check). waypoints: number of segments; their first states come from the closed form, and stitching
     checks that each segment ends where the next began. first, last: moves done before and at the end,
-    0 <= first < last <= 2**disks - 1.
+    0 <= first < last <= 2**disks - 1. moves: of one step, 1 or more; one is the paper's, more make fewer and
+    less certain steps (docs/results/steps-per-call.md).
     """
 
     version = "1"
@@ -42,9 +45,10 @@ class Hanoi:
         waypoints: int = 1,
         first: int = 0,
         last: int | None = None,
+        moves: int = 1,
     ) -> None:
-        if disks < 1:
-            raise UsageError(f"hanoi: disks={disks}, expected 1 or more")
+        if disks < 1 or moves < 1:
+            raise UsageError(f"hanoi: disks={disks}, moves={moves}; expected 1 or more")
         end = (1 << disks) - 1 if last is None else last
         if not 0 <= first < end <= (1 << disks) - 1:
             raise UsageError(
@@ -52,11 +56,12 @@ class Hanoi:
             )
         if not 1 <= waypoints <= end - first:
             raise UsageError(f"hanoi: waypoints={waypoints}, expected 1 to {end - first} (one per move)")
-        self.disks, self.legal = disks, check == "legal"
-        self.steps = end - first
-        self.model = "embedded" if disks <= EMBEDDED_DISKS else None
+        self.disks, self.moves, self.legal = disks, moves, check == "legal"
+        self.model = "embedded" if disks <= EMBEDDED_DISKS.get(moves, 0) else None
         self.cuts = [first + (end - first) * i // waypoints for i in range(waypoints + 1)]
-        self._rules = Message("system", wording.rules(disks))
+        self.steps = sum(-(-(cut - before) // moves) for before, cut in pairwise(self.cuts))
+        self._single = moves == 1
+        self._rules = Message("system", (wording if self._single else several).rules(disks))
 
     # -- the chain ---------------------------------------------------------------------------------
 
@@ -66,14 +71,18 @@ class Hanoi:
             yield Segment(f"{number:0{width}}", self._state_after(start))
 
     def prompt(self, step: Step) -> Prompt | None:
-        if step.index == self._length(step.segment):
+        wanted = self._wanted(step)
+        if wanted <= 0:
             return None
-        question = wording.question(self.disks, step.state["pegs"], step.state["previous"])
-        return Prompt((self._rules, Message("user", question)), MAX_TOKENS)
+        question = self._question(step.state["pegs"], step.state["previous"], wanted)
+        return Prompt((self._rules, Message("user", question)), MAX_TOKENS * wanted)
 
     def parse(self, step: Step, text: str) -> Json:
-        move, pegs = wording.parse(text, self.disks)
-        return {"move": move, "next_state": pegs}
+        if self._single:
+            move, pegs = wording.parse(text, self.disks)
+            return {"move": move, "next_state": pegs}
+        moves, pegs = several.parse(text, self.disks, self._wanted(step))
+        return {"moves": moves, "next_state": pegs}
 
     def check(self, step: Step, answer: Json) -> bool | str:
         if not self.legal:
@@ -81,7 +90,8 @@ class Hanoi:
         return Referee(step.state["pegs"]).judge(answer) is None or "illegal"
 
     def advance(self, step: Step, answer: Json) -> Json:
-        return {"previous": answer["move"], "pegs": answer["next_state"]}
+        previous = answer["move"] if self._single else answer["moves"][-1]
+        return {"previous": previous, "pegs": answer["next_state"]}
 
     # -- the result --------------------------------------------------------------------------------
 
@@ -109,11 +119,15 @@ class Hanoi:
 
     def truth(self, step: Step) -> str:
         """The text of a right answer."""
-        return self._text(step, path.next_move(step.state["pegs"], step.state["previous"]))
+        return self._text(*path.walk(step.state["pegs"], step.state["previous"], self._wanted(step)))
 
     def mistake(self, step: Step, rank: int) -> str:
-        """The text of a well-formed wrong answer; ranks tell wrong answers apart, legal moves come first."""
-        pegs, right = step.state["pegs"], path.next_move(step.state["pegs"], step.state["previous"])
+        """The text of a well-formed answer that is wrong in its last move.
+
+        Ranks tell wrong answers apart, legal moves come first.
+        """
+        done, pegs = path.walk(step.state["pegs"], step.state["previous"], self._wanted(step) - 1)
+        right = path.next_move(pegs, done[-1] if done else step.state["previous"])
         moves = [
             [pegs[source][-1], source, target]
             for source in range(3)
@@ -123,17 +137,26 @@ class Hanoi:
         wrong = [move for move in moves if move != right]
         legal = [m for m in wrong if not pegs[m[2]] or pegs[m[2]][-1] > m[0]]
         ranked = legal + [move for move in wrong if move not in legal]
-        return self._text(step, ranked[rank % len(ranked)])
+        chosen = ranked[rank % len(ranked)]
+        return self._text([*done, chosen], path.apply(pegs, chosen))
 
-    def _text(self, step: Step, move: path.Move) -> str:
-        return wording.write(move, path.apply(step.state["pegs"], move))
+    # -- one move a step, or several ----------------------------------------------------------------
+
+    def _question(self, pegs: path.Pegs, previous: path.Move | None, wanted: int) -> str:
+        if self._single:
+            return wording.question(self.disks, pegs, previous)
+        return several.question(self.disks, pegs, previous, wanted)
+
+    def _text(self, moves: list[path.Move], pegs: path.Pegs) -> str:
+        return wording.write(moves[0], pegs) if self._single else several.write(moves, pegs)
+
+    def _wanted(self, step: Step) -> int:
+        """Moves of this step; 0 or less behind the last one of its segment."""
+        number = int(step.segment)
+        return min(self.moves, self.cuts[number + 1] - self.cuts[number] - self.moves * step.index)
 
     def _state_after(self, moves: int) -> Json:
         return {
             "previous": path.move_number(self.disks, moves),
             "pegs": path.pegs_after(self.disks, moves),
         }
-
-    def _length(self, segment: str) -> int:
-        number = int(segment)
-        return self.cuts[number + 1] - self.cuts[number]

@@ -42,6 +42,16 @@ def apply(pegs: Pegs, move: Move) -> Pegs:
     return after
 
 
+def walk(pegs: Pegs, previous: Move | None, moves: int) -> tuple[list[Move], Pegs]:
+    """So many moves of the strategy from here on, and the pegs after them."""
+    made: list[Move] = []
+    for _ in range(moves):
+        previous = next_move(pegs, previous)
+        pegs = apply(pegs, previous)
+        made.append(previous)
+    return made, pegs
+
+
 def pegs_after(disks: int, moves: int) -> Pegs:
     """The pegs after so many moves of the optimal path, without walking it."""
     pegs: Pegs = [[], [], []]

@@ -20,18 +20,23 @@ class Referee:
         self.moves = 0
 
     def judge(self, answer: Json) -> str | None:
-        """Make one move; the reason why it was wrong, or None."""
-        disk, source, target = answer["move"]
-        if not (source in (0, 1, 2) and target in (0, 1, 2)) or source == target:
-            return f"move {self.moves}: {answer['move']} does not go from one peg to another"
-        if not self.pegs[source] or self.pegs[source][-1] != disk:
-            return f"move {self.moves}: disk {disk} is not on top of peg {source}"
-        if self.pegs[target] and self.pegs[target][-1] < disk:
-            return f"move {self.moves}: disk {disk} cannot lie on disk {self.pegs[target][-1]}"
-        self.pegs[target].append(self.pegs[source].pop())
+        """Make the move or moves of an answer; the reason why it was wrong, or None."""
+        for move in answer["moves"] if "moves" in answer else [answer["move"]]:
+            if wrong := self._make(*move):
+                return f"move {self.moves}: {wrong}"
+            self.moves += 1
         if answer["next_state"] != self.pegs:
-            return f"move {self.moves}: the stated pegs are not what the move makes of them"
-        self.moves += 1
+            return f"move {self.moves - 1}: the stated pegs are not what it makes of them"
+        return None
+
+    def _make(self, disk: int, source: int, target: int) -> str | None:
+        if not (source in (0, 1, 2) and target in (0, 1, 2)) or source == target:
+            return f"{[disk, source, target]} does not go from one peg to another"
+        if not self.pegs[source] or self.pegs[source][-1] != disk:
+            return f"disk {disk} is not on top of peg {source}"
+        if self.pegs[target] and self.pegs[target][-1] < disk:
+            return f"disk {disk} cannot lie on disk {self.pegs[target][-1]}"
+        self.pegs[target].append(self.pegs[source].pop())
         return None
 
     def judge_all(self, answers: Iterable[Json]) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from training.lesson import Lesson
-from training.lessons import arithmetic, graph, hanoi, sorting
+from training.lessons import arithmetic, graph, hanoi, hanoi_moves, sorting
 
 LESSONS: dict[str, Lesson] = {
-    lesson.dialect.name: lesson for lesson in (hanoi.LESSON, arithmetic.LESSON, sorting.LESSON, graph.LESSON)
+    lesson.dialect.name: lesson
+    for lesson in (hanoi.LESSON, hanoi_moves.LESSON, arithmetic.LESSON, sorting.LESSON, graph.LESSON)
 }

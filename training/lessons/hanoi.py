@@ -143,21 +143,21 @@ def _rows(steps: Steps, none: bool) -> Ints:
     moves = next_moves(steps)
     after = steps.pegs.copy()
     after[np.arange(len(steps)), moves[:, 0] - 1] = moves[:, 2]
-    head = [[BOS, h.NONE]] if none else [[BOS, h.PREVIOUS], _triple(steps.previous), [h.CURRENT]]
-    parts = [*head, _lists(steps.pegs), [h.END, ANSWER, h.MOVE], _triple(moves), [h.NEXT], _lists(after)]
+    head = [[BOS, h.NONE]] if none else [[BOS, h.PREVIOUS], triple(steps.previous), [h.CURRENT]]
+    parts = [*head, lists(steps.pegs), [h.END, ANSWER, h.MOVE], triple(moves), [h.NEXT], lists(after)]
     parts.append([h.END, EOS])
-    return np.concatenate([_tile(part, len(steps)) for part in parts], axis=1)
+    return np.concatenate([tile(part, len(steps)) for part in parts], axis=1)
 
 
-def _tile(part: Any, count: int) -> Ints:
+def tile(part: Any, count: int) -> Ints:
     return part if isinstance(part, np.ndarray) else np.tile(np.array(part), (count, 1))
 
 
-def _triple(moves: Ints) -> Ints:
+def triple(moves: Ints) -> Ints:
     return moves + np.array([h.FIRST, h.LATER, h.LATER])
 
 
-def _lists(pegs: Ints) -> Ints:
+def lists(pegs: Ints) -> Ints:
     """Each peg bottom to top, the two separators between them."""
     count, disks = pegs.shape
     depth = pegs * 100 + 50 - np.arange(1, disks + 1)

@@ -1,7 +1,8 @@
 """The dialects that come with the package, and which one a prompt is in.
 
 Only the last user message is looked at, and of it only the end. Invariant: at most one dialect reads a
-prompt, for their openings differ and each reads to the end. Read next: `hanoi.py`.
+prompt, for each reads to the end and their openings, or the ends of the two of Hanoi, differ. Read next:
+`hanoi.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from maker.errors import UsageError
 from maker.nouns import Message
 from maker.workers.embedded.dialect import Dialect
-from maker.workers.embedded.dialects import arithmetic, graph, hanoi, sorting
+from maker.workers.embedded.dialects import arithmetic, graph, hanoi, hanoi_moves, sorting
 
-KNOWN = (hanoi.DIALECT, arithmetic.DIALECT, sorting.DIALECT, graph.DIALECT)
+KNOWN = (hanoi.DIALECT, hanoi_moves.DIALECT, arithmetic.DIALECT, sorting.DIALECT, graph.DIALECT)
 
 
 def find(messages: tuple[Message, ...]) -> tuple[Dialect, list[int]]:

@@ -33,8 +33,8 @@ LATER: Final = FIRST + LARGEST + 1
 """The token of ", 0"; number d after another one is `LATER + d`."""
 
 _NUMBERS = [str(number) for number in range(LARGEST + 1)]
-_USED = (*_FRAMES, *_NUMBERS, *(f", {number}" for number in _NUMBERS))
-WORDS: Final = Vocabulary(*_USED, *(f"<spare{number}>" for number in range(60 - len(_USED))))
+USED: Final = (*_FRAMES, *_NUMBERS, *(f", {number}" for number in _NUMBERS))
+WORDS: Final = Vocabulary(*USED, *(f"<spare{number}>" for number in range(60 - len(USED))))
 
 
 def alike(prompt: list[int]) -> Hashable:
@@ -46,62 +46,62 @@ def alike(prompt: list[int]) -> Hashable:
 def guess(tokens: list[int], prompt: int) -> list[int]:
     """The frame of an answer, the peg where the disk that was said lies, and the question's pegs after the
     move that was said, read on from here."""
-    said, pegs = tokens[prompt:], tokens[_begin(tokens) : prompt - 1]
+    said, pegs = tokens[prompt:], tokens[pegs_begin(tokens) : prompt - 1]
     if not said:
         return [MOVE]
     if len(said) == 2:
-        return _lies_on(pegs, said[1])
+        return lies_on(pegs, said[1])
     if len(said) < 4 or said[-1] == END:
         return []
-    pegs = _moved(pegs, said[1:4])
+    pegs = moved(pegs, said[1:4])
     if len(said) == 4:
         return [NEXT, *pegs]
-    return _read_on(pegs, said[5:]) if said[4] == NEXT else []
+    return read_on(pegs, said[5:]) if said[4] == NEXT else []
 
 
-def _lies_on(pegs: list[int], disk: int) -> list[int]:
+def lies_on(pegs: list[int], disk: int) -> list[int]:
     """The word for the peg that has the disk, if one has."""
-    for peg, pile in enumerate(_piles(pegs)[:3]):
-        if _number(disk) in map(_number, pile):
+    for peg, pile in enumerate(piles_of(pegs)[:3]):
+        if number(disk) in map(number, pile):
             return [LATER + peg]
     return []
 
 
-def _moved(pegs: list[int], move: list[int]) -> list[int]:
+def moved(pegs: list[int], move: list[int]) -> list[int]:
     """The pegs with a peg's top disk on another; as they are where the move does not fit them."""
-    disk, source, target = map(_number, move)
-    piles = _piles(pegs)
-    if len(piles) != 3 or not {source, target} <= {0, 1, 2} or [disk] != [*map(_number, piles[source][-1:])]:
+    disk, source, target = map(number, move)
+    piles = piles_of(pegs)
+    if len(piles) != 3 or not {source, target} <= {0, 1, 2} or [disk] != [*map(number, piles[source][-1:])]:
         return pegs
     piles[source].pop()
     piles[target].append((LATER if piles[target] else FIRST) + disk)
     return [*piles[0], BETWEEN, *piles[1], BETWEEN, *piles[2], END]
 
 
-def _piles(pegs: list[int]) -> list[list[int]]:
+def piles_of(pegs: list[int]) -> list[list[int]]:
     bars = [-1, *(at for at, token in enumerate(pegs) if token in (BETWEEN, END))]
     return [pegs[bar + 1 : end] for bar, end in pairwise(bars)]
 
 
-def _begin(tokens: list[int]) -> int:
+def pegs_begin(tokens: list[int]) -> int:
     return 2 if tokens[1] == NONE else 6
 
 
-def _read_on(pegs: list[int], said: list[int]) -> list[int]:
+def read_on(pegs: list[int], said: list[int]) -> list[int]:
     """The pegs after the disk said last, or from the next peg on if that disk came from elsewhere."""
     bars = [at for at, token in enumerate(pegs) if token in (BETWEEN, END)]
     peg = said.count(BETWEEN)
     if peg >= len(bars):
         return []
     begin = bars[peg - 1] + 1 if peg else 0
-    here = [_number(token) for token in pegs[begin : bars[peg]]]
+    here = [number(token) for token in pegs[begin : bars[peg]]]
     if not said or said[-1] == BETWEEN:
         return pegs[begin:]
-    disk = _number(said[-1])
+    disk = number(said[-1])
     return pegs[begin + here.index(disk) + 1 :] if disk in here else pegs[bars[peg] :]
 
 
-def _number(token: int) -> int:
+def number(token: int) -> int:
     return token - LATER if token >= LATER else token - FIRST
 
 
