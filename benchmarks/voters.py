@@ -9,6 +9,8 @@ is ahead-by-k: of the k that the target takes, and of two k mixed so that as man
 from __future__ import annotations
 
 import math
+import sys
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,7 +25,7 @@ from maker.voter import Decided, Voter, Want
 from maker.voters import AheadByK, BestOf, Escalating, FirstToK, Majority, Posterior, Weighted
 
 STEPS, TARGET = 2**20 - 1, 0.95
-LONGEST, REST = 400, 1e-11
+LONGEST, REST = 400, 1e-10
 """Votes that are followed at most; undecided chance that is left alone."""
 SCORES = {"right": 1.0, "wrong": 0.0, "shiny": 2.0}
 """What a task says that answers are worth; `shiny` are wrong ones that look better than the right one."""
@@ -93,12 +95,13 @@ def race(voter: Voter, steps: Steps) -> Found:
 def _verdict(voter: Voter, kinds: Sequence[Kind], counts: tuple[int, ...]) -> Decided | Want:
     """As of a ballot that was filled vote by vote, which would take most of the time."""
     ballot, draw = Ballot(LONGEST, lambda answer: SCORES[answer]), 0
-    for kind, count in zip(kinds, counts, strict=True):
-        if count:
-            draws = range(draw, draw := draw + count)
+    for kind, votes in zip(kinds, counts, strict=True):
+        if votes:
+            draws = range(draw, draw := draw + votes)
             ballot.answers[kind.key] = kind.key
             ballot._votes.setdefault(kind.key, []).extend(draws)
-            ballot._samples.update(dict.fromkeys(draws, kind.sample))
+            if hasattr(voter, "reads"):
+                ballot._samples.update(dict.fromkeys(draws, kind.sample))
     return voter.decide(ballot)
 
 
@@ -116,11 +119,11 @@ class Ahead:
 
     def enough(self) -> int:
         """The least k that meets the target."""
-        return next(k for k in range(1, 60) if self.of(k).success >= TARGET)
+        return bisect_left(range(1, 60), True, key=lambda k: self.of(k).success >= TARGET) + 1
 
     def wrong_at(self, votes: float) -> float:
         """Share of wrong steps when k and k + 1 are mixed so that so many votes are drawn."""
-        k = max((k for k in range(1, 60) if self.of(k).votes <= votes), default=1)
+        k = max(1, bisect_right(range(1, 60), votes, key=lambda k: self.of(k).votes))
         low, high = self.of(k), self.of(k + 1)
         return low.wrong + (high.wrong - low.wrong) * max(0.0, votes - low.votes) / (high.votes - low.votes)
 
@@ -163,6 +166,7 @@ def row(what: str, name: str, found: Found, ahead: Ahead) -> dict[str, Any]:
     k = ahead.enough()
     other = ahead.of(k)
     met = found.success >= 0.9 * TARGET
+    print(what, name, found, file=sys.stderr, flush=True)
     return {
         "steps": what,
         "voter": name,

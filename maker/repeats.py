@@ -3,8 +3,7 @@
 A cache, or a seed that is always the same, makes every ballot unanimous, and a wrong answer with it. Two
 signs tell it from a model that is sure. Response ids that come again, each with its text, for other seats.
 And texts that repeat more than their own probability lets them: a text of probability p comes again by chance
-in p of all draws, so each repeat is worth ln(1 / p), and a draw that says something else proves that draws are
-made.
+in p of all draws, so each repeat is worth ln(1 / p), and a draw that says something else clears the account.
 
 Pure: fed with samples, it says when to warn. Invariant: of honest draws at temperature 1 a warning by texts
 has a chance of at most 1e-9 for each text that was followed by another (Ville's inequality).
@@ -20,7 +19,8 @@ from typing import Literal, TypeAlias, TypeVar
 from maker.nouns import Json
 from maker.records import Record, event
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 Sign: TypeAlias = Literal["ids", "texts"]
 
 IDS = 8

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maker import api
+from maker.cli import doctor
 from maker.records import Record
 from maker.repeats import IDS, Repeats
 from tests import hanoi_endpoint
-from tests.conftest import Maker
 from tests.faultd import Act, Call, Faultd
 
 
@@ -128,12 +128,14 @@ def test_a_cache_before_an_endpoint_is_found_and_told(
     assert told == {"cached": ("done", 1), "honest": ("done", 0)}
 
 
-def test_the_doctor_tells_a_cache_from_fresh_draws(maker: Maker) -> None:
+def test_the_doctor_tells_a_cache_from_fresh_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
     numbers = count()
-    verdicts = []
-    for script in (Cache(), ()):
-        with Faultd(answer=lambda prompt, seed: f"{next(numbers)}", script=script) as server:
-            ended = maker("doctor", "--model", "openai:tiny", "--base-url", server.url, "--json")
-        line = next(each for each in ended.events if each["check"] == "endpoint")
-        verdicts.append((line["verdict"], "all the same" in line["detail"], "drawn anew" in line["detail"]))
-    assert verdicts == [("warn", True, False), ("ok", False, True)]
+    same = pytest.raises(Warning, match="20 random digits at temperature 1 are all the same")
+    with Faultd(answer=lambda prompt, seed: f"{next(numbers)}", script=Cache()) as server, same:
+        doctor._endpoint("openai:tiny", server.url)
+    with Faultd(answer=lambda prompt, seed: f"{next(numbers)}") as server:
+        assert doctor._endpoint("openai:tiny", server.url).endswith("each answer drawn anew")
+    with Faultd(answer=lambda prompt, seed: f"{seed}") as server:
+        said = doctor._endpoint("openai:tiny,send_seed=true", server.url)
+        assert said.endswith("each answer drawn anew by its seed")
