@@ -105,6 +105,18 @@ def _verdict(voter: Voter, kinds: Sequence[Kind], counts: tuple[int, ...]) -> De
     return voter.decide(ballot)
 
 
+def by_key(steps: Steps) -> Steps:
+    """As a voter sees them that counts votes, so that there are fewer counts."""
+    keys = tuple(dict.fromkeys(kind.key for kind in steps.kinds))
+    chances = (
+        tuple(
+            math.fsum(c for c, kind in zip(each, steps.kinds, strict=True) if kind.key == key) for key in keys
+        )
+        for each in steps.chances
+    )
+    return Steps(tuple(map(Kind, keys)), tuple(chances))
+
+
 def mixed(voter: Voter, mixture: Mixture) -> Found:
     """Steps of several sorts."""
     found = [(share, race(voter, steps)) for share, steps in mixture]
@@ -115,15 +127,16 @@ class Ahead:
     """Ahead-by-k on a mixture, each k followed once."""
 
     def __init__(self, mixture: Mixture) -> None:
-        self.of: Callable[[int], Found] = cache(lambda k: mixed(AheadByK(k), mixture))
+        plain = tuple((share, by_key(steps)) for share, steps in mixture)
+        self.of: Callable[[int], Found] = cache(lambda k: mixed(AheadByK(k), plain))
 
     def enough(self) -> int:
         """The least k that meets the target."""
-        return bisect_left(range(1, 60), True, key=lambda k: self.of(k).success >= TARGET) + 1
+        return bisect_left(range(1, 41), True, key=lambda k: self.of(k).success >= TARGET) + 1
 
     def wrong_at(self, votes: float) -> float:
         """Share of wrong steps when k and k + 1 are mixed so that so many votes are drawn."""
-        k = max(1, bisect_right(range(1, 60), votes, key=lambda k: self.of(k).votes))
+        k = max(1, bisect_right(range(1, 41), votes, key=lambda k: self.of(k).votes))
         low, high = self.of(k), self.of(k + 1)
         return low.wrong + (high.wrong - low.wrong) * max(0.0, votes - low.votes) / (high.votes - low.votes)
 

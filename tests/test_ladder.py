@@ -14,13 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from maker import api, review
+from maker import api, chapters, review
 from maker.ballot import Ballot
 from maker.chain import Chain, Commit, Finish, Park, Wish
 from maker.errors import IncompatibleResumeError, UsageError
 from maker.ladder import Ladder, Rung, parse
 from maker.nouns import Json, Message, Prompt, RedFlag, Sample, Seat, Segment, Step
 from maker.panel import Member, Panel
+from maker.records import Record
 from maker.result import RunResult
 from maker.run_directory import RunDirectory
 from maker.steps import in_order
@@ -299,15 +300,11 @@ def run(folder: Path, **options: Any) -> RunResult:
     return api.run(HERE, run_dir=str(folder), engine="inline", workers=1, **{**defaults, **options})
 
 
-def samples(folder: Path) -> list[dict[str, Json]]:
+def records_of(folder: Path) -> list[Record]:
+    """Samples and events, of all its commands."""
     directory = RunDirectory(folder)
-    records = [
-        json.loads(line)
-        for lane in directory.lanes()
-        for chunk in sorted((folder / "lanes" / lane).glob("*.jsonl"))
-        for line in chunk.read_text().splitlines()
-    ]
-    return [record for record in records if record.get("kind") in ("sample", "event")]
+    lanes = (chapters.of(directory.lane(lane)) for lane in directory.lanes())
+    return [each for lane in lanes for chapter in lane for each in chapter.records("sample", "event")]
 
 
 def test_a_run_climbs_is_stopped_goes_on_and_replays(tmp_path: Path) -> None:
@@ -318,7 +315,7 @@ def test_a_run_climbs_is_stopped_goes_on_and_replays(tmp_path: Path) -> None:
     assert api.resume(cut, engine="inline", workers=1).status == "done"
     assert [*in_order(RunDirectory(cut))] == [*in_order(RunDirectory(whole))]
     seats = [
-        Counter((e["step"], e["draw"], e["model"], e["variant"]) for e in samples(each) if "draw" in e)
+        Counter((e["step"], e["draw"], e["model"], e["variant"]) for e in records_of(each) if "draw" in e)
         for each in (whole, cut)
     ]
     assert seats[0] == seats[1]
@@ -328,7 +325,7 @@ def test_a_run_climbs_is_stopped_goes_on_and_replays(tmp_path: Path) -> None:
         ("other", 1),
     }
     assert all(step.same for step in review.decided_again(whole))
-    asked = [e for e in samples(whole) if e.get("event") == "prompt"]
+    asked = [e for e in records_of(whole) if e.get("event") == "prompt"]
     assert any(e["variants"]["1"]["messages"][0]["content"].endswith("(1)") for e in asked if "variants" in e)
 
 
@@ -369,5 +366,5 @@ def test_the_command_line_shows_who_was_asked_in_which_words(tmp_path: Path, mak
     assert "escalate  variant, then model, then park" in done.err
     contested = maker("steps", folder, "--contested", "--json").out.splitlines()
     step = json.loads(contested[0])
-    shown = maker("show", folder, f"s:{step['step']}").out
+    shown = maker("show", folder, f"s:{step['index']}").out
     assert "variant 1" in shown
