@@ -105,16 +105,13 @@ def _verdict(voter: Voter, kinds: Sequence[Kind], counts: tuple[int, ...]) -> De
     return voter.decide(ballot)
 
 
-def by_key(steps: Steps) -> Steps:
-    """As a voter sees them that counts votes, so that there are fewer counts."""
-    keys = tuple(dict.fromkeys(kind.key for kind in steps.kinds))
-    chances = (
-        tuple(
-            math.fsum(c for c, kind in zip(each, steps.kinds, strict=True) if kind.key == key) for key in keys
-        )
-        for each in steps.chances
-    )
-    return Steps(tuple(map(Kind, keys)), tuple(chances))
+def two_way_of(steps: Steps) -> Steps:
+    """As a voter sees them that counts votes, where wrong ones agree: fewer counts to follow."""
+    right = [kind.key == "right" for kind in steps.kinds]
+    shares = [
+        math.fsum(c for c, is_right in zip(each, right, strict=True) if is_right) for each in steps.chances
+    ]
+    return Steps((Kind("right"), Kind("wrong")), tuple((share, 1 - share) for share in shares))
 
 
 def mixed(voter: Voter, mixture: Mixture) -> Found:
@@ -127,7 +124,7 @@ class Ahead:
     """Ahead-by-k on a mixture, each k followed once."""
 
     def __init__(self, mixture: Mixture) -> None:
-        plain = tuple((share, by_key(steps)) for share, steps in mixture)
+        plain = tuple((share, two_way_of(steps)) for share, steps in mixture)
         self.of: Callable[[int], Found] = cache(lambda k: mixed(AheadByK(k), plain))
 
     def enough(self) -> int:
