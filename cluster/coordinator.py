@@ -114,6 +114,7 @@ class Coordinator:
         self._wake: dict[str, asyncio.Event] = {}
         self._losses: Counter[str] = Counter()
         self._drifted: set[str] = set()
+        self._repeating: set[str] = set()
         self._latencies: defaultdict[str, Histogram] = defaultdict(Histogram)
         self._nodes: dict[str, str] = {}
         """Where each lane's worker is, or was last."""
@@ -316,12 +317,19 @@ class Coordinator:
                 self._drifted.add(drift["model"])
                 log.warning("model_drift", model=drift["model"], was=drift["was"], now=drift["now"])
 
+    def _warn_of_repeats(self, report: Report) -> None:
+        for found in report.repeats:
+            if found["model"] not in self._repeating:
+                self._repeating.add(found["model"])
+                log.warning("votes_repeat", model=found["model"], sign=found["sign"])
+
     def _tell_of(self, parked: Parked, lane: str) -> None:
         where = {"lane": lane, "segment": parked.segment, "step": parked.index}
         log.warning("segment_parked", **where, reason=inert(parked.reason))
 
     def _note(self, report: Report) -> None:
         self._warn_of_drifts(report)
+        self._warn_of_repeats(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
         self._known.update(report.going)
         self._nodes[report.lane] = report.node

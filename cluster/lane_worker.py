@@ -88,6 +88,8 @@ class Report:
     """Why the lane cannot go on."""
     drifts: tuple[Record, ...] = ()
     """Of models that answer as others than before, the newest of each."""
+    repeats: tuple[Record, ...] = ()
+    """Of models that give one answer again and again instead of drawing anew."""
     account: Account | None = None
     """What the lane has spent and may spend; None when nothing is capped."""
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
@@ -352,6 +354,7 @@ class LaneWorker:
             tuple(self._waits),
             self._error,
             tuple(self._engine.drifts.values()),
+            tuple(self._engine.repeated),
             self._engine.allowance.account() if self._engine.allowance else None,
             self._engine.throttles.report() if self._engine.throttles else {},
             dict(self._engine.latencies),
@@ -359,6 +362,7 @@ class LaneWorker:
         )
         self._engine.latencies.clear()
         self._engine.drifts.clear()
+        self._engine.repeated.clear()
         self._finished.clear()
         self._parked.clear()
         self._waits.clear()

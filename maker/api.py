@@ -42,6 +42,7 @@ def run(
     voter: str | None = None,
     red_flags: str = "truncated",
     seed: int = 0,
+    escalate: str | None = None,
     max_samples: int = 100,
     run_dir: str | Place | None = None,
     retry: Retry | None = None,
@@ -55,21 +56,26 @@ def run(
     parameters. model: the same, with options behind (`embedded:temperature=1.5`), or several (a panel
     drawn in turn); None takes the one that the task suggests. judge: the same, for who votes on whether two
     answers are the same, in a task that has them compared; None: who votes on steps. k: lead for the default
-    voter, `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. max_samples: the most draws
-    at one step. retry: see `resume`. operational: how it is carried out, see `maker.operation.Operation`.
+    voter, `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. escalate: what changes at a
+    step in trouble, such as `variant,model,park` (docs/escalation.md). max_samples: the most draws at one
+    step. retry: see `resume`. operational: how it is carried out, see `maker.operation.Operation`.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError, and StorageError when the
     run cannot even be begun or claimed; every other end is told by the result's status.
     """
     operation = Operation.of(operational)
-    manifest = asked.manifest(task, params or {}, model, k, voter, red_flags, seed, max_samples, judge)
+    manifest = asked.manifest(
+        task, params or {}, model, k, voter, red_flags, seed, max_samples, judge, escalate
+    )
     directory = RunDirectory(place.at(run_dir or f"runs/{manifest.run}").resolve())
     directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
     asked.check_judges(subject, [*manifest.judges, *(retry.judges if retry else ())])
+    asked.check_ladder(subject, manifest)
     manifest = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
     panels = assembly.Panels(manifest, subject, operation.model_options)
     asked.check_cap(panels.own)
+    asked.check_voter(subject, panels.own)
     named = _who_draws(directory, panels, retry) if operation.price else panels.models
     terms = asked.terms(operation, named)
     begun = directory.begin(manifest)
@@ -122,6 +128,7 @@ def resume(
         voter=here.voter.spec,
         red_flags=here.rules,
         seed=manifest.seed,
+        escalate=",".join(manifest.escalate) or None,
         max_samples=manifest.max_samples if retry_parked or max_samples is None else max_samples,
         run_dir=run_dir,
         retry=retry,
@@ -158,6 +165,7 @@ def fork(
     voter: str | None = None,
     red_flags: str | None = None,
     seed: int | None = None,
+    escalate: str | None = None,
 ) -> int:
     """Start a new run in `new_dir` from step `at` (segment, index) of an old one; the decisions copied.
 
@@ -179,13 +187,16 @@ def fork(
         was.seed if seed is None else seed,
         was.max_samples,
         [each.spec for each in here.judges] if judge is None else judge,
+        ",".join(was.escalate) or None if escalate is None else escalate,
     )
     subject = assembly.task(manifest)
     asked.check_judges(subject, manifest.judges)
+    asked.check_ladder(subject, manifest)
     task = {"task": manifest.task, "prompt": asked.first_prompt(subject)}
     compatibility.check(old.path, was, was.model_copy(update=task))
     manifest = manifest.model_copy(update={"prompt": was.prompt})
     panel = assembly.Panels(manifest, subject, {}).own
+    asked.check_voter(subject, panel)
     forking.check(old, *at)
     new.create(manifest.model_copy(update={"forked": f"{was.run} {at[0]}:{at[1]}"}))
     return forking.fork(old, new, *at, subject, panel)

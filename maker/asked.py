@@ -12,7 +12,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from itertools import islice
 
-from maker import canonical, plugins, prices, records
+from maker import canonical, ladder, plugins, prices, records
 from maker.ballot import Ballot
 from maker.budget import NO_CAP, Spend, Terms
 from maker.errors import PluginError, UsageError
@@ -37,6 +37,7 @@ def manifest(
     seed: int,
     max_samples: int,
     judge: str | type | Sequence[str | type] | None = None,
+    escalate: str | None = None,
 ) -> Manifest:
     """The manifest of a new run; see `api.run` for what can be asked. Raises UsageError."""
     cast = rule(k, voter) or "ahead_by_k:k=3"
@@ -55,6 +56,7 @@ def manifest(
         voter=source(plugins.VOTERS, cast),
         red_flags=rules(red_flags),
         seed=seed,
+        escalate=ladder.parse(escalate),
         max_samples=max_samples,
     )
 
@@ -116,6 +118,32 @@ def check_judges(subject: Task, named: Sequence[Source]) -> None:
         raise UsageError(
             f"--judge {named[0].spec}: the task {subject.name} has no method `judge`, so it never asks "
             "a model whether two answers are the same: leave --judge out, or see docs/answers.md"
+        )
+
+
+def check_ladder(subject: Task, named: Manifest) -> None:
+    """Raises UsageError when the ladder has a rung that leads nowhere."""
+    rungs, told = named.escalate, f"--escalate {','.join(named.escalate)}"
+    if "variant" in rungs and not subject.varies:
+        raise UsageError(
+            f"{told}: the task {subject.name} has no method `variant`, so it cannot ask in other words: "
+            "leave `variant` out, or see docs/escalation.md"
+        )
+    if rungs.count("model") >= len(named.models):
+        raise UsageError(
+            f"{told}: it changes the model {rungs.count('model')} times, and the panel has "
+            f"{len(named.models)}: give more of --model"
+        )
+    if rungs and subject.asks_models:
+        raise UsageError(f"{told}: the task {subject.name} has models compare answers: leave --escalate out")
+
+
+def check_voter(subject: Task, panel: Panel) -> None:
+    """Raises UsageError when the voter goes by something that the task does not say."""
+    if getattr(panel.voter, "reads", "") == "scores" and not subject.scores:
+        raise UsageError(
+            f"the voter goes by the task's scores, and the task {subject.name} has no method `score(step, "
+            "answer)`: give it one, or another --voter"
         )
 
 

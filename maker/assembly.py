@@ -12,15 +12,18 @@ from typing import TypeAlias
 
 from maker import plugins
 from maker.amendment import Amendment
+from maker.ballot import Ballot
 from maker.errors import IncompatibleResumeError, PluginError, UsageError
 from maker.flags import Rule
+from maker.guard import guarded
+from maker.ladder import NO_LADDER, Ladder
 from maker.manifest import Manifest, Source
 from maker.model import Model
 from maker.nouns import Sample
 from maker.panel import Member, Panel
 from maker.plugins import Plugin
 from maker.task import Task
-from maker.voter import Voter
+from maker.voter import Voter, Want
 
 ANY = 1 << 30
 """A cap that no step reaches."""
@@ -70,13 +73,16 @@ class Panels:
         """The run's own, by name: those that vote on steps, and those that judge."""
         flags, cap = red_flags(manifest.red_flags), manifest.max_samples
         who = self._members(members), self._members(judges)
-        self.own = Panel(voter(manifest.voter), who[0], flags, cap, manifest.seed, who[1])
+        cast = voter(manifest.voter)
+        ladder = Ladder(tuple(manifest.escalate), _first_want(cast, cap))
+        self.own = Panel(cast, who[0], flags, cap, manifest.seed, who[1], ladder)
 
     def amended(self, amendment: Amendment) -> Panel:
-        """The panel of an amended step: red flags and seed are the run's."""
+        """The panel of an amended step: red flags and seed are the run's, and there is no ladder."""
         members, judges = map(self._members, self._cast(amendment.models, amendment.judges))
         cast, cap = voter(amendment.voter), amendment.max_samples
-        return replace(self.own, voter=cast, members=members, judges=judges, max_samples=cap)
+        given = replace(self.own, voter=cast, members=members, judges=judges, max_samples=cap)
+        return replace(given, ladder=NO_LADDER)
 
     def models_of(self, amendment: Amendment) -> dict[str, Model]:
         """By name, its judges too."""
@@ -112,6 +118,12 @@ class Panels:
         if source not in self._made:
             self._made[source] = _model(source, self._subject, self._options)
         return self._made[source]
+
+
+def _first_want(cast: Voter, cap: int) -> int:
+    """Votes that a voter wants at first; PluginError if it raises."""
+    verdict = guarded("the voter", None, cast.decide, Ballot(cap))
+    return verdict.votes if isinstance(verdict, Want) else 1
 
 
 def _model(source: Source, subject: Task, options: Mapping[str, str]) -> Model:

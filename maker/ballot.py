@@ -7,23 +7,28 @@ decide before all wanted ones are in and arrival order cannot matter. Read next:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from maker.nouns import Flags, Json, Tally, Votes
+from maker.nouns import Flags, Json, Sample, Tally, Votes
 
 
 class Ballot:
-    """Filled draw by draw; `cap` is the number of draws (flagged ones too) that it may use."""
+    """Filled draw by draw; `cap` is the number of draws (flagged ones too) that it may use.
 
-    __slots__ = ("_early", "_flags", "_next", "_votes", "answers", "cap", "wanted")
+    scorer: what the task says an answer is worth, if it does.
+    """
 
-    def __init__(self, cap: int) -> None:
-        self.cap = cap
+    __slots__ = ("_early", "_flags", "_next", "_samples", "_scorer", "_votes", "answers", "cap", "wanted")
+
+    def __init__(self, cap: int, scorer: Callable[[Json], float] | None = None) -> None:
+        self.cap, self._scorer = cap, scorer
         self.answers: dict[str, Json] = {}
         """Of each key, that of its lowest draw: answers of one key need not be equal to the letter."""
         self.wanted: set[int] = set()
         """Draw indices that are launched, or to be, and have not come in."""
         self._votes: dict[str, list[int]] = {}
+        self._samples: dict[int, Sample] = {}
+        """Of votes, by draw, where they are known."""
         self._flags: dict[str, list[int]] = {}
         self._next = 0
         self._early: set[int] = set()
@@ -41,6 +46,14 @@ class Ballot:
     def votes(self, key: str) -> int:
         return len(self._votes.get(key, ()))
 
+    def cast(self, key: str) -> list[Sample | None]:
+        """The samples that voted for a key; None for one that is not known."""
+        return [self._samples.get(draw) for draw in self._votes.get(key, ())]
+
+    def score(self, key: str) -> float:
+        """What the task says an answer is worth; 0 where it does not say."""
+        return 0.0 if self._scorer is None else self._scorer(self.answers[key])
+
     def standings(self) -> list[tuple[int, str]]:
         """(votes, key), most votes first; equals by the lowest draw, whichever came in first."""
         order = sorted(self._votes.items(), key=lambda item: (-len(item[1]), min(item[1])))
@@ -56,8 +69,10 @@ class Ballot:
                 second = len(draws)
         return leader, top, second
 
-    def vote(self, draw: int, key: str, answer: Json) -> None:
+    def vote(self, draw: int, key: str, answer: Json, sample: Sample | None = None) -> None:
         self.wanted.remove(draw)
+        if sample is not None:
+            self._samples[draw] = sample
         draws = self._votes.setdefault(key, [])
         if not draws or draw < min(draws):
             self.answers[key] = answer
@@ -82,12 +97,12 @@ class Ballot:
         self._early.update(draws)
         self.wanted.update(self._early)
 
-    def want(self, votes: int) -> tuple[int, ...]:
-        """Raise the wanted draws to the deficit, within the cap; the new ones, ascending."""
+    def want(self, votes: int, end: int | None = None) -> tuple[int, ...]:
+        """Raise the wanted draws to the deficit, within the cap and before `end`; the new ones, ascending."""
         room = self.cap - self._next - len(self._early)
         missing = min(votes - len(self.wanted), room)
         fresh: list[int] = []
-        while len(fresh) < missing:
+        while len(fresh) < missing and (end is None or self._next < end):
             if self._next in self._early:
                 self._early.remove(self._next)
             else:
@@ -96,7 +111,22 @@ class Ballot:
         self.wanted.update(fresh)
         return tuple(fresh)
 
-    def tally(self) -> Tally:
-        votes = (Votes(key, tuple(sorted(self._votes[key]))) for _, key in self.standings())
+    @property
+    def lowest(self) -> int:
+        """The lowest draw that has not come in, whether it was handed out or not."""
+        draw = self._next
+        while draw in self._early:
+            draw += 1
+        return min(self.wanted, default=draw)
+
+    def said(self, end: int) -> list[str | None]:
+        """Of each draw before `end`, which have come in: the key of its vote, None if it was flagged."""
+        keys = {draw: key for key, draws in self._votes.items() for draw in draws}
+        return [keys.get(draw) for draw in range(end)]
+
+    def tally(self, winner: str | None = None) -> Tally:
+        """How it stands; the winner's votes first, whoever has most."""
+        keys = sorted((key for _, key in self.standings()), key=lambda key: key != winner)
+        votes = (Votes(key, tuple(sorted(self._votes[key]))) for key in keys)
         flags = (Flags(reason, tuple(sorted(draws))) for reason, draws in sorted(self._flags.items()))
         return Tally(tuple(votes), tuple(flags))

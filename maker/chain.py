@@ -36,6 +36,8 @@ class Commit:
     decision: Decision
     prompt: Prompt | None = field(default=None, compare=False)
     """What was asked at the step."""
+    variants: Mapping[int, Prompt] = field(default_factory=dict, compare=False)
+    """The same in other words, as far as it was asked so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Park:
     parked: Parked
     prompt: Prompt | None = field(default=None, compare=False)
     """What was asked at the step, if it came to that."""
+    variants: Mapping[int, Prompt] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ class Chain:
         if head.ended:
             return [*wishes, Finish(self.step.segment, self.step.state, self.step.index)]
         if head.stuck is not None:
-            return [*wishes, Park(head.parked(), head.prompt)]
+            return [*wishes, Park(head.parked(), head.prompt, head.variants)]
         return [*wishes, *(draw for each in due if self._lies_on_path(each) for draw in each.draws())]
 
     def _commit(self, head: Voting) -> Commit:
@@ -195,7 +198,7 @@ class Chain:
         assert head.won is not None
         self._go_to(head.after(head.won))
         del self.path[0]
-        return Commit(head.decision(), head.prompt)
+        return Commit(head.decision(), head.prompt, head.variants)
 
     def _cut(self, voting: Voting) -> None:
         """Take off the path what does not come from where a voting leads."""

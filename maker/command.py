@@ -190,6 +190,7 @@ class Command:
             by_person=totals.by_person,
             transport_faults=totals.transport_faults,
             drifts=totals.drifts,
+            repeats=totals.repeats,
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
             tokens_cached=totals.tokens_cached,

@@ -127,3 +127,5 @@ def _options(asked: Manifest, names: set[str]) -> Iterator[str]:
         yield f"--red-flags '{asked.rules}'"
     if "seed" in names:
         yield f"--seed {asked.seed}"
+    if "escalate" in names:
+        yield f"--escalate {','.join(asked.escalate) or 'none'}"

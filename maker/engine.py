@@ -27,6 +27,7 @@ from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
 from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 from maker.pause import Gate
+from maker.repeats import Repeats
 from maker.throttle import Throttles
 from maker.voting import Draw
 from maker.window import Window
@@ -47,6 +48,10 @@ class Engine:
     """Transport faults not yet written, by slug."""
     drifts: dict[str, records.Record] = field(default_factory=dict)
     """By a model's name: how it last drifted, not yet reported."""
+    repeats: Repeats = field(default_factory=Repeats)
+    """Whether what models say was drawn at all."""
+    repeated: list[records.Record] = field(default_factory=list)
+    """What it has found, not yet reported."""
     latencies: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
     """Of samples not yet reported, by their model's name."""
     allowance: Allowance | None = None
@@ -120,7 +125,13 @@ class Engine:
             self.latencies[record["model"]].note(record["latency"])
         if all(map(self.ledger.expects, samples)):
             self.write(*samples)
-            return
+        else:
+            self._write_with_drifts(samples)
+        if repeats := [found for record in samples if (found := self.repeats.note(record))]:
+            self.write(*repeats)
+            self.repeated += repeats
+
+    def _write_with_drifts(self, samples: list[records.Record]) -> None:
         for record in samples:
             if drift := self.ledger.drift(record):
                 self.write(drift)
@@ -204,14 +215,14 @@ class Drive:
             match wish:
                 case Draw():
                     self._draw(wish)
-                case Commit(decision, prompt):
+                case Commit(decision, prompt, variants):
                     if _doubtful(decision.tally):
-                        self._write_prompt(decision, prompt)
+                        self._write_prompt(decision, prompt, variants)
                     self.engine.write(records.from_decision(decision))
                     self.samples = [each for each in self.samples if each["step"] > decision.index]
                     self.amendment, self.models = None, self.engine.models
-                case Park(parked, prompt):
-                    self._park(parked, prompt)
+                case Park(parked, prompt, variants):
+                    self._park(parked, prompt, variants)
                     return wish
                 case Wait():
                     return wish
@@ -228,11 +239,11 @@ class Drive:
             self.engine.write(records.from_join(step.segment, step.index, finals))
         return self.do(wishes)
 
-    def _park(self, parked: Parked, prompt: Prompt | None) -> None:
+    def _park(self, parked: Parked, prompt: Prompt | None, variants: Mapping[int, Prompt]) -> None:
         """Not a second time for the same reason."""
         park = records.from_parked(parked)
         if park != self.park:
-            self._write_prompt(parked, prompt)
+            self._write_prompt(parked, prompt, variants)
             self.engine.write(park)
         self.park = park
 
@@ -267,10 +278,12 @@ class Drive:
         self.inbox.append((draw, event))
         self.came.set()
 
-    def _write_prompt(self, end: Decision | Parked, prompt: Prompt | None) -> None:
+    def _write_prompt(
+        self, end: Decision | Parked, prompt: Prompt | None, variants: Mapping[int, Prompt]
+    ) -> None:
         """For whoever looks into a step, or trains on it: what was asked."""
         if prompt is not None:
-            self.engine.write(records.from_prompt(end.segment, end.index, end.state, prompt))
+            self.engine.write(records.from_prompt(end.segment, end.index, end.state, prompt, variants))
 
     def snapshot(self) -> dict[str, Json]:
         amend = self.amendment.record() if self.amendment else None

@@ -15,7 +15,7 @@ class Comparison(Task):
 
     def __init__(self, task: Task, step: Step, first: Json, answer: Json) -> None:
         super().__init__(task.decomposer, task.name)
-        self.judges = False
+        self.judges = self.scores = self.varies = False
         self._at, self._pair = step, (first, answer)
 
     def prompt(self, step: Step) -> Prompt | None:

@@ -1,8 +1,9 @@
 """What a run was asked to do: written once at its start, compared when the same run is asked for again.
 
 Its fields are of two sorts. The fingerprint (task, its parameters, source and first prompt, models, judges,
-voter, red flags, seed) decides what a step's answer is; a run that differs there is another run. The rest
-(cap, versions) may differ from one start to the next. No key is ever in it. What differs: `compatibility.py`.
+voter, red flags, seed, ladder) decides what a step's answer is; a run that differs there is another run. The
+rest (cap, versions) may differ from one start to the next. No key is ever in it. What differs:
+`compatibility.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from maker import moved
+from maker.ladder import Rung
 from maker.records import FORMAT
 
-FINGERPRINT = {"task", "parameters", "models", "judges", "voter", "red_flags", "seed", "prompt"}
+FINGERPRINT = {"task", "parameters", "models", "judges", "voter", "red_flags", "seed", "escalate", "prompt"}
 
 
 class Source(BaseModel):
@@ -48,6 +50,8 @@ class Manifest(BaseModel):
     red_flags: list[Source]
     """The first that objects gives the reason."""
     seed: int
+    escalate: list[Rung] = []
+    """What changes, one after the other, where a step is in trouble."""
     max_samples: int
     prompt: str = ""
     """Digest of what is asked at the first step of the first segment, which other files of a task may word;

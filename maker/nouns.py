@@ -102,7 +102,7 @@ class Sample:
     model: str | None = None
     """The model's name as the endpoint echoed it."""
     request: str | None = None
-    """The endpoint's id of the request or response."""
+    """The endpoint's id of the response, no other seat's: one that comes again is a repeat."""
     logprob: float | None = None
     """Sum of the natural-log probabilities of the response's tokens, where known."""
     system: str | None = None

@@ -5,7 +5,8 @@
               how many children
     event     all else: open, finish and park of a segment; the final states of its children (join); the panel
               that a parked step was given (amend); what was asked at a contested, flagged or parked step
-              (prompt); faults of the transport; a model that answers as another one than before (drift)
+              (prompt); faults of the transport; a model that answers as another one than before (drift), or
+              gives one answer again and again (repeats)
 
 Whether a sample voted, was flagged or came too late is not in its record, which is older than that
 answer: the decision (or the park) lists the draws of every vote and flag, and what is in neither is surplus.
@@ -176,8 +177,13 @@ def from_parked(parked: Parked) -> Record:
     )
 
 
-def from_prompt(segment: str, index: int, state: str, prompt: Prompt) -> Record:
-    return event("prompt", segment=segment, step=index, state=state, **rendered(prompt))
+def from_prompt(
+    segment: str, index: int, state: str, prompt: Prompt, variants: Mapping[int, Prompt]
+) -> Record:
+    """With the variants of it that were asked, by number."""
+    more = {"variants": {f"{number}": rendered(each) for number, each in sorted(variants.items())}}
+    asked = rendered(prompt) | (more if variants else {})
+    return event("prompt", segment=segment, step=index, state=state, **asked)
 
 
 def rendered(prompt: Prompt) -> dict[str, Json]:

@@ -55,6 +55,9 @@ class RunResult:
     """Of the prompt tokens, those that an endpoint had in its prefix cache."""
     drifts: int = 0
     """Times that a model began to answer under another name or fingerprint."""
+    repeats: int = 0
+    """Times that a model was found to give one answer again and again instead of drawing anew: its votes may
+    be none (docs/escalation.md)."""
     lost_workers: int = 0
     """In this command."""
     seconds: float = 0.0

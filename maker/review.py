@@ -68,14 +68,15 @@ def what_if(
 ) -> Iterator[Outcome]:
     """What another voter or other red flags would have made of the recorded samples.
 
-    With red_flags given the task's plug-in is imported: see `whatif.py`.
+    With red_flags given, or a voter that reads more than counts, the task's plug-in is imported: see
+    `whatif.py`.
     """
     run = RunDirectory(place.at(run_dir))
     manifest = run.manifest()
     other = assembly.voter(manifest.voter if voter is None else asked.source(plugins.VOTERS, voter))
-    if red_flags is None:
+    if red_flags is None and not hasattr(other, "reads"):
         return whatif.what_if(run, other, selection)
-    rules = assembly.red_flags(asked.rules(red_flags))
+    rules = assembly.red_flags(manifest.red_flags if red_flags is None else asked.rules(red_flags))
     return whatif.reflagged(run, other, rules, assembly.task(manifest), selection)
 
 
@@ -94,6 +95,7 @@ def ask_again(
     asked.check_judges(subject, manifest.judges)
     panels = assembly.Panels(manifest, subject, options or {})
     asked.check_cap(panels.own)
+    asked.check_voter(subject, panels.own)
     chosen = islice(retrace(run, subject, selection), limit)
 
     async def ask() -> None:
@@ -118,6 +120,7 @@ def _panel_of(was: Manifest, instead: Instead) -> Manifest:
         was.seed + 1 if instead.seed is None else instead.seed,
         was.max_samples,
         instead.judges or [each.spec for each in was.judges],
+        None if instead.models else ",".join(was.escalate) or None,
     )
 
 

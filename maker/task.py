@@ -8,6 +8,7 @@ plug-in's own line, the step, its state and nothing of a model's text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,9 @@ class Decomposer(Protocol):
                                                   equality will not do; None leaves it to the judge
         judge(step, first, answer) -> Prompt      has models vote on that
         ruling(step, text) -> bool                reads a judge's response; yes or no, if there is none
+        score(step, answer) -> number             what an answer is worth, for the voter `best_of`
+        variant(step, number) -> Prompt           the same question in other words, number 1 and on, where a
+                                                  step is in trouble (docs/escalation.md)
         join(step, finals) -> state               needed where `advance` returns a Fork (see `nouns.py`)
         verify(decided) -> bool | str             judges a finished run: an iterable of (segment id, step
                                                   index, answer) in segment and index order
@@ -125,6 +129,12 @@ class Task:
         """It has models vote on which answers are the same."""
         self.speculates = not self.judges and bool(getattr(decomposer, "speculate", True))
         """A step may be begun from an answer that leads and is not decided yet."""
+        self._score: Callable[[Step, Json], float] | None = getattr(decomposer, "score", None)
+        self.scores = self._score is not None
+        """It says what an answer is worth."""
+        self._variant: Callable[[Step, int], Prompt] | None = getattr(decomposer, "variant", None)
+        self.varies = self._variant is not None
+        """It can ask in other words."""
         self._ruling: Callable[[Step, str], bool] = getattr(decomposer, "ruling", None) or _yes_or_no
         self._parse: Callable[[Step, str], Json] | None = getattr(decomposer, "parse", None)
         typed = getattr(decomposer, "answer", None)
@@ -157,6 +167,13 @@ class Task:
             raise self._wrong("prompt", step, prompt, "a Prompt or None")
         if not _sound(prompt):
             raise self._wrong("prompt", step, prompt, "one of Messages, texts and a whole number of tokens")
+        return self._with_schema(step, prompt)
+
+    def variant(self, step: Step, number: int) -> Prompt:
+        """The step's question in other words, the variant of this number, 1 or more."""
+        prompt = self._call("variant", step, self._variant, step, number) if self._variant else None
+        if not isinstance(prompt, Prompt) or not _sound(prompt):
+            raise self._wrong("variant", step, prompt, "a Prompt")
         return self._with_schema(step, prompt)
 
     def _with_schema(self, step: Step, prompt: Prompt) -> Prompt:
@@ -224,6 +241,14 @@ class Task:
         if not isinstance(verdict, bool):
             raise self._wrong("ruling", step, verdict, "True or False")
         return verdict
+
+    def score(self, step: Step, answer: Json) -> float:
+        """What an answer is worth; the more the better."""
+        assert self._score is not None
+        found = self._call("score", step, self._score, step, self._value("score", step, answer))
+        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+            raise self._wrong("score", step, found, "a finite number")
+        return found
 
     def advance(self, step: Step, answer: Json) -> tuple[Step, tuple[Segment, ...]]:
         """The next step, and the children that it waits for, if any."""

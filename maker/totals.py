@@ -24,6 +24,8 @@ class Totals:
     """Decided steps with votes for more than one answer."""
     drifts: int = 0
     """Times that a model began to answer under another name or fingerprint."""
+    repeats: int = 0
+    """Times that a model was found to give one answer again and again instead of drawing anew."""
     by_person: int = 0
     """Decided steps whose answer is a person's."""
     tokens_in: int = 0
@@ -58,8 +60,9 @@ class Totals:
             self._fold_decision(record)
         elif record["event"] == "faults":
             self.faults.update(record["counts"])
-        elif record["event"] == "drift":
-            self.drifts += 1
+        elif record["event"] in ("drift", "repeats"):
+            self.drifts += record["event"] == "drift"
+            self.repeats += record["event"] == "repeats"
 
     def to_json(self) -> dict[str, Json]:
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, **self._plain()}

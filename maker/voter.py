@@ -26,4 +26,7 @@ class Want:
 
 
 class Voter(Protocol):
+    # A voter that looks at more than counts has a member more, `reads`: "samples" (`ballot.cast`: who voted,
+    # how sure the model was) or "scores" (`ballot.score`: what the task says that an answer is worth).
+
     def decide(self, ballot: Ballot) -> Decided | Want: ...

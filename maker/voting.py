@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -57,15 +58,17 @@ class Voting:
 
     def __init__(self, task: Task, panel: Panel, step: Step, state: str) -> None:
         self.task, self.panel, self.step, self.state = task, panel, step, state
-        self.ballot = Ballot(panel.max_samples)
+        self.ballot = Ballot(panel.max_samples, partial(task.score, step) if task.scores else None)
         self.prompt: Prompt | None = None
         """None before `begin`, and where the segment ends."""
+        self.variants: dict[int, Prompt] = {}
+        """The same in other words, by number, as far as it was asked so."""
         self.won: str | None = None
         """The winner's key; it can be advanced from."""
         self.stuck: str | None = None
         """Why no draw can help."""
-        self._due: list[int] = []
-        """Wanted draws that have not been wished yet."""
+        self._due: list[Seat] = []
+        """Of wanted draws that have not been wished yet."""
         self._bet: str | None = None
         self._afters: dict[str, tuple[Json, After]] = {}
         """By key, with the answer that leads there."""
@@ -140,12 +143,14 @@ class Voting:
         if not self._due:
             return []
         assert self.prompt is not None
-        due, self._due = tuple(self._due), []
-        by_model: dict[str, list[Seat]] = {}
-        for seat in self.panel.seats(self.step, self.state, due):
-            by_model.setdefault(seat.model, []).append(seat)
-        where = (self.step, self.state, self.prompt)
-        return [Draw(*where, model, tuple(seats)) for model, seats in sorted(by_model.items())]
+        due, self._due = self._due, []
+        alike: dict[tuple[str, int], list[Seat]] = {}
+        for seat in due:
+            alike.setdefault((seat.model, seat.variant), []).append(seat)
+        return [
+            Draw(self.step, self.state, self.variants.get(variant, self.prompt), model, tuple(seats))
+            for (model, variant), seats in sorted(alike.items())
+        ]
 
     def lead(self) -> After | None:
         """Where the leading answer leads: the winner, or the one to bet on (R3), if there is any.
@@ -175,7 +180,8 @@ class Voting:
         where = (self.step.segment, self.step.index, self.state)
         by: By | None = "proposal" if self.prompt and self.prompt.proposal else None
         children, rulings = len(self.after(self.won).children), tuple(self._rulings.values())
-        return Decision(*where, self.ballot.answers[self.won], self.ballot.tally(), by, children, rulings)
+        tally = self.ballot.tally(self.won)
+        return Decision(*where, self.ballot.answers[self.won], tally, by, children, rulings)
 
     def parked(self) -> Parked:
         assert self.stuck is not None
@@ -192,9 +198,35 @@ class Voting:
             self.after(verdict.key)
             self.won = verdict.key
             return
-        self._due += self.ballot.want(verdict.votes)
+        self._hand_out(verdict.votes)
         if not self.ballot.wanted:
-            self.fail(self._undecided())
+            self.fail(self.stuck or self._undecided())
+
+    def _hand_out(self, votes: int) -> None:
+        """Raise the wanted draws to so many; with a ladder, no further than a round whose seats are known."""
+        ladder, end, climbed = self.panel.ladder, None, 0
+        if ladder:
+            start, end = ladder.bounds(self.ballot.lowest)
+            climbed = ladder.climbed(self._said(start))
+            if ladder.parks(climbed):
+                self.fail(f"{self._undecided()}, at the end of the ladder")
+                return
+        fresh = self.ballot.want(votes, end)
+        self._word(ladder.variant(climbed))
+        self._due += self.panel.seats(self.step, self.state, fresh, climbed)
+
+    def _word(self, variant: int) -> None:
+        """Have the prompt in these words."""
+        if variant and variant not in self.variants and self.task.varies:
+            self.variants[variant] = self.task.variant(self.step, variant)
+
+    def _said(self, end: int) -> list[str | None]:
+        """What the draws before `end` said, by the keys of classes where answers need not be equal."""
+        said = self.ballot.said(end)
+        if not self.task.judges:
+            return said
+        of = classes.of((key for key in said if key is not None), self._same)
+        return [None if key is None else of[key] for key in said]
 
     def _verdict(self) -> Decided | Want:
         if self.prompt is None or not self.prompt.proposal:
@@ -215,8 +247,9 @@ class Voting:
 
     def _count(self, sample: Sample) -> None:
         try:
+            self._word(sample.seat.variant)
             key, answer = self._vote(sample)
-            self.ballot.vote(sample.seat.draw, key, answer)
+            self.ballot.vote(sample.seat.draw, key, answer, sample)
         except RedFlag as flag:
             self.ballot.flag(sample.seat.draw, flag.reason)
 
@@ -246,7 +279,8 @@ class Voting:
                 self._count(sample)
         if self.task.judges:  # classes need the draws that a crash has lost before others that came in
             drawn = {sample.seat.draw for sample in samples}
-            self._due += self.ballot.want(max(drawn, default=-1) + 1 - len(drawn))
+            if missing := max(drawn, default=-1) + 1 - len(drawn):
+                self._hand_out(missing)
         if not self._due:
             self._proceed()
 
@@ -286,7 +320,7 @@ class Voting:
         """When a comparison has ended, go on."""
         if judging.won is not None:
             same = bool(judging.ballot.answers[judging.won])
-            tally = judging.ballot.tally()
+            tally = judging.ballot.tally(judging.won)
             self._rulings[self._pair] = Ruling(*self._pair, same, judging.state, tally)
             self.judging = None
             self._proceed()

@@ -3,15 +3,17 @@
 Each step stands by itself, from its recorded state. Its recorded draws are counted in their order until the
 other voter decides: earlier than the recorded run it saves samples, later it would have needed more than
 there are; a parked step may have been decided. Nothing is asked or written. With the recorded flags no
-plug-in runs but the voter: votes and flags are taken as recorded. With others the task's plug-in runs too:
-it gives the states, and reads a text that was flagged once and is not any more. Answers that no judge has
-compared count as different. What a person decided is left out.
+plug-in runs but the voter: votes and flags are taken as recorded. With others, or a voter that reads samples
+or scores, the task's plug-in runs too: it gives the states, and reads a text that was flagged once and is not
+any more. Answers that no judge has compared count as different. What a person decided is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 from maker import classes
 from maker.ballot import Ballot
@@ -26,8 +28,8 @@ from maker.steps import in_order
 from maker.task import Task
 from maker.voter import Decided, Voter
 
-Read = tuple[int, str | None]
-"""A draw and the key of its vote, None when it is flagged."""
+Read = tuple[int, str | None, Sample | None]
+"""A draw, the key of its vote, None when it is flagged, and its sample where the task's plug-in runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def what_if(run: RunDirectory, voter: Voter, selection: Selection = EVERY_STEP) 
     """With the recorded flags; segments by id, steps by index."""
     for record in in_order(run, selection):
         if "by" not in record:
-            yield _counted(record, sorted(_recorded(record).items()), voter)
+            draws = sorted(_recorded(record).items())
+            yield _counted(record, [(draw, key, None) for draw, key in draws], voter, Ballot(len(draws)))
 
 
 def reflagged(
@@ -73,14 +76,21 @@ def reflagged(
     """With other red-flag rules; in the order of the records of each lane."""
     for step in retrace(run, task, selection):
         if step.verdict is not None and "by" not in step.verdict:
-            yield _counted(step.verdict, _read(step, step.verdict, rules, task), voter)
+            draws, answers = _read(step, step.verdict, rules, task)
+            scorer = partial(task.score, step.step) if task.scores else None
+            yield _counted(step.verdict, draws, voter, Ballot(len(draws), scorer), answers)
 
 
-def _counted(record: Record, draws: Iterable[Read], voter: Voter) -> Outcome:
-    draws = list(draws)
-    ballot, used = Ballot(len(draws)), 0
+def _counted(
+    record: Record,
+    draws: Sequence[Read],
+    voter: Voter,
+    ballot: Ballot,
+    answers: Mapping[str, Json] = MappingProxyType({}),
+) -> Outcome:
+    used = 0
     verdict = guarded("the voter", None, voter.decide, ballot)
-    for draw, key in draws:
+    for draw, key, sample in draws:
         if isinstance(verdict, Decided):
             break
         used += 1
@@ -88,7 +98,7 @@ def _counted(record: Record, draws: Iterable[Read], voter: Voter) -> Outcome:
         if key is None:
             ballot.flag(draw, "flagged")
         else:
-            ballot.vote(draw, key, None)
+            ballot.vote(draw, key, answers.get(key), sample)
         verdict = guarded("the voter", None, voter.decide, ballot)
     votes = {key: count for count, key in ballot.standings()}
     winner, missing = (verdict.key, 0) if isinstance(verdict, Decided) else (None, verdict.votes)
@@ -101,8 +111,8 @@ def _recorded(record: Record) -> dict[int, str | None]:
     return {**votes, **{draw: None for each in record["flags"] for draw in each["draws"]}}
 
 
-def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> list[Read]:
-    """The step's draws under other rules, in their order."""
+def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> tuple[list[Read], dict[str, Json]]:
+    """The step's draws under other rules, in their order; the answers that were read for it, by key."""
     recorded = _recorded(record)
     samples = by_place(step.samples)[step.step.index].get(record["state"], ())
     drawn = {sample.seat.draw: sample for sample in samples}
@@ -112,19 +122,24 @@ def _read(step: Retraced, record: Record, rules: Rule, task: Task) -> list[Read]
         key, sample = recorded[draw], drawn[draw]
         if guarded("a red-flag rule", step.step, rules, sample) is not None:
             key = None
-        elif key is None or task.judges:
+        elif key is None or task.judges or task.scores:
             key = _parsed(step.step, sample, task, answers)
         read[draw] = key
-    if not task.judges:
-        return list(read.items())
+    of = _classes(step.step, record, task, answers, read) if task.judges else {}
+    return [(draw, of.get(key, key) if key else None, drawn[draw]) for draw, key in read.items()], answers
+
+
+def _classes(
+    step: Step, record: Record, task: Task, answers: Mapping[str, Json], read: Mapping[int, str | None]
+) -> dict[str, str]:
+    """Each key's class."""
     ruled = {(each["first"], each["key"]): each["same"] for each in record.get("rulings", ())}
 
     def same(first: str, key: str) -> bool:
-        said = task.same(step.step, answers[first], answers[key])
+        said = task.same(step, answers[first], answers[key])
         return ruled.get((first, key), False) if said is None else said
 
-    of = classes.of(filter(None, read.values()), same)
-    return [(draw, key and of[key]) for draw, key in read.items()]
+    return classes.of(filter(None, read.values()), same)
 
 
 def _parsed(step: Step, sample: Sample, task: Task, answers: dict[str, Json]) -> str | None:

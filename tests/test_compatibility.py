@@ -141,6 +141,7 @@ REFUSED = [
     Row("the red flags", "red_flags.0.spec", {"--red-flags": "truncated"}),
     Row("a red flag's file", "red_flags.0.sha256", edit="flagging.py"),
     Row("the seed", "seed", {"--seed": 6}),
+    Row("the ladder", "escalate.0", {"--escalate": "park"}),
     Row("a newer format", "", manifest={"format": 2}),
 ]
 ALLOWED = [

@@ -24,7 +24,7 @@ from maker.nouns import Fork
 from maker.plugins import spec_of
 from maker.testing import DecomposerSuite, ModelSuite, VoterSuite
 from maker.voter import Decided, Voter, Want
-from maker.voters import AheadByK, FirstToK, Majority
+from maker.voters import AheadByK, BestOf, Escalating, FirstToK, Majority, Posterior, Weighted
 from maker.workers.embedded import Embedded
 from maker.workers.openai_chat import OpenAIChat
 from maker.workers.simulated import Simulated
@@ -62,6 +62,26 @@ class TestFirstToK(VoterSuite):
 class TestMajority(VoterSuite):
     def make(self) -> Voter:
         return Majority(5)
+
+
+class TestEscalating(VoterSuite):
+    def make(self) -> Voter:
+        return Escalating(4, 7)
+
+
+class TestPosterior(VoterSuite):
+    def make(self) -> Voter:
+        return Posterior(1000, 0.1, 0.05, 0.3)
+
+
+class TestWeighted(VoterSuite):
+    def make(self) -> Voter:
+        return Weighted(1000, 0.1, {"good": 0.01})
+
+
+class TestBestOf(VoterSuite):
+    def make(self) -> Voter:
+        return BestOf(5)
 
 
 FIRST = next(iter(Hanoi(5).segments()))
@@ -189,6 +209,22 @@ class Wordy(Count):
         return None if step.index == self.to else Prompt((Message("user", "word " * 10_000),))
 
 
+class Parroting(Count):
+    def variant(self, step: Step, number: int) -> Prompt | None:
+        return self.prompt(step)
+
+
+class Moody(Count):
+    def variant(self, step: Step, number: int) -> Prompt | None:
+        return Prompt((Message("user", str(random.random())),))
+
+
+class Pricing(Count):
+    def score(self, step: Step, answer: Any) -> float:
+        step.state["price"] = 1
+        return 1.0
+
+
 class Trusting(Count):
     def parse(self, step: Step, text: str) -> Any:
         return int(text)
@@ -310,6 +346,9 @@ def test_a_task_that_forks_is_walked_through_its_children() -> None:
         (Keyed, "json", "the key 1"),
         (Hoarding, "growth", "bytes in 12 steps"),
         (Wordy, "prompt", "50,000 characters"),
+        (Parroting, "prompt", "variant 1 is the prompt itself"),
+        (Moody, "prompt", "another one when called again"),
+        (Pricing, "state", "score changes step.state"),
         (Trusting, "parse", "parse raised ValueError"),
         (Fragile, "advance", "advance raised ValueError"),
         (Disagreeing, "walk", "at step a:1"),

@@ -8,7 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,12 @@ from maker.cli import cluster_checks
 from maker.errors import MakerError, inert
 from maker.nouns import Json
 
+if TYPE_CHECKING:
+    from maker.fresh_draws import Draws
+
 _SHOWN = {"fail": "FAIL"}
+PATIENCE = "30s"
+"""With an endpoint that answered once."""
 FOLDERS = ("decomposers", "voters", "workers", "cluster")
 
 
@@ -120,14 +125,25 @@ def _endpoint(model: str, base_url: str | None) -> str:
     from maker import plugins
 
     plugin = plugins.find(plugins.MODELS, model)
-    made = plugin.make({"base_url": base_url} if base_url and plugin.takes("base_url") else {})
+    told = {"base_url": base_url} if base_url else {}
+    given = {**told, "give_up_after": PATIENCE}
+    made = plugin.make({name: value for name, value in given.items() if plugin.takes(name)})
     if not hasattr(made, "probe"):
         return f"{made.name} has no endpoint"
-    return str(asyncio.run(_probe(made)))
+    who, found = asyncio.run(_probe(made))
+    if found.repeat:
+        raise Warning(
+            f"{who}, but {found.repeat}: it caches, or draws with one seed, and all votes of it are one; "
+            "turn that off (docs/escalation.md)"
+        )
+    return f"{who}, each answer drawn anew" + (" by its seed" if found.keeps_seed else "")
 
 
-async def _probe(model: object) -> object:
+async def _probe(model: Any) -> tuple[str, Draws]:
+    """Who answers, and whether each request is drawn anew."""
+    from maker import fresh_draws
+
     try:
-        return await model.probe()  # type: ignore[attr-defined]
+        return await model.probe(), await fresh_draws.draw(model)
     finally:
-        await model.aclose()  # type: ignore[attr-defined]
+        await model.aclose()

@@ -30,12 +30,13 @@ def fork(
     voter: RuleName = None,
     red_flags: Annotated[str | None, typer.Option(help="Other rules.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
+    escalate: Annotated[str | None, typer.Option(help="Another ladder, or `none`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a new run from a step of RUN, with another panel if told so; `maker resume` takes it on."""
     from maker import api, asked
 
     begin = partial(api.fork, run, parse_step(at), run_dir, model=model or None, judge=judge or None)
-    copied = begin(voter=asked.rule(k, voter), red_flags=red_flags, seed=seed)
+    copied = begin(voter=asked.rule(k, voter), red_flags=red_flags, seed=seed, escalate=escalate)
     line = {"event": "forked", "run": str(run_dir), "at": at, "steps": copied}
     print(json.dumps(line) if as_json else f"{copied:,} steps copied; go on with: maker resume {run_dir}")

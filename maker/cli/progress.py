@@ -188,6 +188,7 @@ def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:
         ("model", ", ".join(model.spec for model in manifest.models)),
         *([("judge", ", ".join(judge.spec for judge in manifest.judges))] if manifest.judges else []),
         ("voter", f"{manifest.voter.spec}, red flags {manifest.rules} and the task's parser"),
+        *([("escalate", ", then ".join(manifest.escalate))] if manifest.escalate else []),
         ("seed", str(manifest.seed)),
         ("run", directory),
     ]
@@ -212,6 +213,8 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
         rows.append(("faults", f"{result.transport_faults:,} of the transport, retried"))
     if result.drifts:
         rows.append(("drifts", f"{result.drifts:,} times a model answered under another name or fingerprint"))
+    if result.repeats:
+        rows.append(("repeats", "a model gives one answer again and again: maker doctor --model NAME"))
     if result.by_person:
         rows.append(("decided", f"{result.by_person:,} steps by a person"))
     if result.parked:

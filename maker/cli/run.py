@@ -83,6 +83,15 @@ def run(
         str, typer.Option(help="Rules joined by |, such as truncated|too_long:tokens=700|refusal.")
     ] = "truncated",
     seed: Annotated[int, typer.Option(help="Decides every seat's seed.", envvar="MAKER_SEED")] = 0,
+    escalate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNG,...",
+            help="What changes, one after the other, after two red flags or the first dissent at a step: "
+            "`variant` of the prompt, `model`, `park`.",
+            envvar="MAKER_ESCALATE",
+        ),
+    ] = None,
     max_samples: Annotated[int, typer.Option(help="The most draws at a step; then it is parked.")] = 100,
     run_dir: Annotated[
         str | None,
@@ -108,7 +117,7 @@ def run(
     params = parameters([*(parameter or []), *_input(task, input)])
     asked = partial(api.run, task, params=params, model=model or None, judge=judge or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
-    _show(partial(asked, **more, **operation), as_json)
+    _show(partial(asked, escalate=escalate, **more, **operation), as_json)
 
 
 @operational

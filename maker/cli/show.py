@@ -94,7 +94,8 @@ def _rendered(run: Place, name: str, index: int) -> list[Record]:
 def _text(line: dict[str, Json]) -> str:
     """For people; JSON escapes make any text inert."""
     if line["kind"] == "sample":
-        seat = f"draw {line['draw']}  {inert(line['model'])}  T={line['temperature']} seed={line['seed']}"
+        who = inert(line["model"]) + (f" variant {line['variant']}" if line["variant"] else "")
+        seat = f"draw {line['draw']}  {who}  T={line['temperature']} seed={line['seed']}"
         cost = f"{line['tokens_in']}+{line['tokens_out']} tokens, {line['latency']:.3f} s"
         return (
             f"{seat}  {cost}, {inert(line['finish'])}  {inert(line['became'])}\n  {json.dumps(line['text'])}"
@@ -110,5 +111,10 @@ def _text(line: dict[str, Json]) -> str:
         judges = "".join(f", judge {inert(judge['spec'])}" for judge in line["judges"])
         how = f"{inert(line['voter']['spec'])}, up to {line['max_samples']} draws"
         return f"given to  {models}{judges}, {how}"
-    said = (f"  {inert(each['role'])}  {json.dumps(each['content'])}" for each in line["messages"])
-    return "\n".join(["prompt", *said])
+    variants = {f"variant {number}": each for number, each in line.get("variants", {}).items()}
+    return "\n".join(f"{name}\n{_said(each)}" for name, each in {"prompt": line, **variants}.items())
+
+
+def _said(prompt: dict[str, Json]) -> str:
+    lines = (f"  {inert(each['role'])}  {json.dumps(each['content'])}" for each in prompt["messages"])
+    return "\n".join(lines)

@@ -83,6 +83,8 @@ def untouched(subject: Subject) -> Finding:
         if visit.read:
             calls.append(("parse, check or canonical", partial(_read, task, texts)))
             calls.append(("advance", partial(task.advance, answer=canonical.plain(visit.answer))))
+            if task.scores:
+                calls.append(("score", partial(task.score, answer=canonical.plain(visit.answer))))
         if subject.truthful:
             calls.append(("truth", partial(subject.say, "truth")))
         for name, call in calls:
@@ -126,10 +128,17 @@ def growth(subject: Subject) -> Finding:
 
 
 def prompts(subject: Subject) -> Finding:
-    """Prompts are short: a step is to be minimal."""
-    sizes = []
+    """Prompts are short, as a step is to be minimal; a variant is another prompt, and the same each time."""
+    sizes, task = [], subject.task
     for visit in subject.walked.visits:
-        prompt = subject.task.prompt(fresh(visit.step))
+        prompt = task.prompt(fresh(visit.step))
+        if prompt and task.varies:
+            first, again = (task.variant(fresh(visit.step), 1) for _ in range(2))
+            if first == prompt or first != again:
+                what = "the prompt itself" if first == prompt else "another one when called again"
+                return fail(
+                    f"at step {at(visit.step)} variant 1 is {what}", "other words, always the same", _PURE
+                )
         sizes.append(sum(len(message.content) for message in prompt.messages) if prompt else 0)
     if max(sizes) > LONG_PROMPT:
         return warn(

@@ -37,6 +37,8 @@ class Asked:
     durability: str
     window: int
     """Steps of a segment that its commands may have asked at a time, at most."""
+    ladder: bool = False
+    """Other words, then another model, where a step is in trouble."""
 
 
 def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
@@ -124,9 +126,14 @@ def _walk(asked: Asked, segment: str, state: int, found: dict[str, tuple[list[Li
     for step in range(length):
         votes: defaultdict[int, list[int]] = defaultdict(list)
         flagged: list[int] = []
-        draw = 0
+        heard: list[str] = []
+        rungs = flags = draw = 0
         while True:
-            said = answer(asked.seed, segment, step, state, draw, asked.error, asked.flags).split()[0]
+            if asked.ladder and draw and draw % asked.k == 0:
+                rungs, flags = _climbed(heard, asked.k, rungs, flags)
+            shares = (asked.error, asked.flags, RUNGS[min(rungs, 2)])
+            said = answer(asked.seed, segment, step, state, draw, *shares).split()[0]
+            heard.append(said)
             (flagged if said == "?" else votes[int(said)]).append(draw)
             draw += 1
             ranked = sorted(map(len, votes.values()), reverse=True)
@@ -141,6 +148,19 @@ def _walk(asked: Asked, segment: str, state: int, found: dict[str, tuple[list[Li
             state = (state + 3 * ends[0] + 5 * ends[1]) % 10007
     found[segment] = decisions, state
     return state
+
+
+RUNGS = (("endpoint", 0), ("endpoint", 1), ("other", 1))
+"""Which model is asked in which words, a rung up at a time."""
+
+
+def _climbed(heard: list[str], k: int, rungs: int, flags: int) -> tuple[int, int]:
+    """Rungs, and flags since the last one, after one more round of k draws."""
+    before, now = heard[:-k], heard[-k:]
+    flags += now.count("?")
+    led = Counter(said for said in before if said != "?").most_common(1)
+    answers = {said for said, _ in led} | {said for said in now if said != "?"}
+    return (rungs + 1, 0) if flags >= 2 or len(answers) > 1 else (rungs, flags)
 
 
 def _decisions(lines: list[Line], asked: Asked) -> Iterator[str]:

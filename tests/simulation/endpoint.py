@@ -13,9 +13,22 @@ from maker.nouns import Fork, Json, Message, Prompt, RedFlag, Sample, Segment, S
 from tests.simulation.world import CURRENT
 
 
-def answer(seed: int, segment: str, step: int, state: int, draw: int, error: float, flags: float) -> str:
-    """What the endpoint says, unique to state and draw: `NUMBER PLACE`, or `? PLACE` for nonsense."""
-    lot = Random(f"{seed}/{segment}/{step}/{state}/{draw}")
+def answer(
+    seed: int,
+    segment: str,
+    step: int,
+    state: int,
+    draw: int,
+    error: float,
+    flags: float,
+    asked: tuple[str, int] = ("endpoint", 0),
+) -> str:
+    """What the endpoint says, unique to state and draw: `NUMBER PLACE`, or `? PLACE` for nonsense.
+
+    asked: which model, in which words.
+    """
+    other = "" if asked == ("endpoint", 0) else f"/{asked}"
+    lot = Random(f"{seed}/{segment}/{step}/{state}/{draw}{other}")
     if lot.random() < flags:
         return f"? {state}.{draw}"
     truth = (state * 31 + 17) % 5
@@ -43,6 +56,9 @@ class Trail:
         return (
             None if step.index == self._length(step.segment) else Prompt((Message("user", str(step.state)),))
         )
+
+    def variant(self, step: Step, number: int) -> Prompt:
+        return Prompt((Message("user", f"{step.state} in words {number}"),))
 
     def _length(self, segment: str) -> int:
         return self.length >> segment.count("/")
@@ -83,9 +99,12 @@ def _wait(lot: Random) -> float:
 class Endpoint:
     """A model that logs each call it gets, and now and then answers late or only when asked again."""
 
-    name, temperatures = "endpoint", (None, None)
+    temperatures = (None, None)
 
-    def __init__(self, seed: int, error: float, flags: float, faults: float, window: int) -> None:
+    def __init__(
+        self, seed: int, error: float, flags: float, faults: float, window: int, name: str = "endpoint"
+    ) -> None:
+        self.name = name
         self._seed, self._error, self._flags, self._faults = seed, error, flags, faults
         self._window = window
 
@@ -105,6 +124,9 @@ class Endpoint:
             fork = f'{{"kind":"decision","segment":"{parent}","step":{child.partition(".")[0]},'
             if not world.machine.keeps(fork.encode()):
                 log.wrong.append(f"{step.segment} was begun before the fork that it comes from was durable")
+        words = {f" in words {seat.variant}" if seat.variant else "" for seat in request.seats}
+        if {f"{step.state}{each}" for each in words} != {request.prompt.messages[0].content}:
+            log.wrong.append(f"{step.segment}:{step.index} was asked in other words than its seats say")
         waited = 0.0
         for wait, draw, seat in waits:
             if wait > waited:  # others come at the same time
@@ -115,7 +137,8 @@ class Endpoint:
                 request.on_fault("http-503")
                 await asyncio.sleep(world.lot.expovariate(2.0))
             process.check()
-            text = answer(self._seed, step.segment, step.index, step.state, draw, self._error, self._flags)
+            shares = (self._error, self._flags, (self.name, seat.variant))
+            text = answer(self._seed, step.segment, step.index, step.state, draw, *shares)
             log.texts[*place, draw] = text
             yield Sample(seat, text, "stop", 1, 1, wait)
 

@@ -24,6 +24,7 @@ from maker.engine import Drive, Engine
 from maker.errors import JournalDamagedError, StorageError
 from maker.joins import Joins
 from maker.journal import Lane
+from maker.ladder import Ladder
 from maker.ledger import Ledger
 from maker.nouns import Sample
 from maker.recovery import Recovery
@@ -382,7 +383,12 @@ def a_limit_is_raised_twice_when_it_is_told_twice(patch: MonkeyPatch) -> None:
 
 def one_vote_more_than_the_deficit_is_drawn(patch: MonkeyPatch) -> None:
     want = Ballot.want
-    patch.setattr(Ballot, "want", lambda ballot, votes: want(ballot, votes + 1))
+    patch.setattr(Ballot, "want", lambda ballot, votes, end: want(ballot, votes + 1, end))
+
+
+def a_rung_goes_by_draws_of_its_own_round(patch: MonkeyPatch) -> None:
+    bounds = Ladder.bounds
+    patch.setattr(Ladder, "bounds", lambda ladder, draw: (draw, bounds(ladder, draw)[1]))
 
 
 def a_lead_of_one_less_decides(patch: MonkeyPatch) -> None:

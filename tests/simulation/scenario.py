@@ -76,6 +76,7 @@ class _Scenario:
             flags=lot.choice((0.0, 0.2)),
             durability=lot.choice(("group", "group", "step")),
             window=lot.choice((1, 1, 2, 6)),
+            ladder=Random(f"ladder/{world.seed}").random() < 0.3,
         )
         self.faults = lot.choice((0.0, 0.1))
         journal.CHUNK_BYTES = lot.choice((600, 2000, 6000, 4 << 20))
@@ -216,14 +217,16 @@ def _manifest(asked: Asked, faults: float, cap: int) -> Manifest:
     options = (
         f"seed={asked.seed},error={asked.error},flags={asked.flags},faults={faults},window={asked.window}"
     )
+    names = ("", ",name=other") if asked.ladder else ("",)
     return Manifest(
         run=f"simulated-{asked.seed}",
         maker="0",
         task=source(plugins.DECOMPOSERS, f"{here}:Trail"),
         parameters={"length": asked.length, "count": asked.count, "depth": asked.depth},
-        models=[source(plugins.MODELS, f"{here}:Endpoint:{options}")],
+        models=[source(plugins.MODELS, f"{here}:Endpoint:{options}{name}") for name in names],
         voter=source(plugins.VOTERS, f"ahead_by_k:k={asked.k}"),
         red_flags=[],
         seed=asked.seed,
+        escalate=["variant", "model"] if asked.ladder else [],
         max_samples=cap,
     )

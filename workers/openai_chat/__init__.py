@@ -263,6 +263,7 @@ def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[li
     """A sample for each seat as far as the choices reach; a choice without answer is a fault."""
     outs = shares(reply.tokens_out, [len(c.text) + 1 if c else 1 for c in reply.choices])
     good = [(choice, out) for choice, out in zip(reply.choices, outs, strict=True) if choice]
+    ids = [reply.request and f"{reply.request}#{number}" for number in range(len(good))]
     for _ in range(len(reply.choices) - len(good)):
         on_fault("broken-body")
     parts = [1] * min(len(good), len(seats))
@@ -276,13 +277,13 @@ def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[li
             tokens_out=tokens_out,
             latency=reply.latency,
             model=reply.model,
-            request=reply.request,
+            request=name if len(seats) > 1 else reply.request,
             logprob=choice.logprob,
             system=reply.system,
             tokens_cached=tokens_cached,
         )
-        for seat, (choice, tokens_out), tokens_in, tokens_cached in zip(
-            seats, good, ins, cached, strict=False
+        for seat, (choice, tokens_out), tokens_in, tokens_cached, name in zip(
+            seats, good, ins, cached, ids, strict=False
         )
     ]
     return samples, seats[len(samples) :]
