@@ -109,8 +109,9 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        window, seal = self.operation.width, self.operation.seal
-        return Orders(self.manifest, *where, *how, retried, self.terms, window, seal, pacing.limits.paused)
+        also = (self.terms, self.operation.width, self.operation.seal)
+        last = (pacing.limits.paused, self.operation.hedge_after)
+        return Orders(self.manifest, *where, *how, retried, *also, *last)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""
@@ -190,6 +191,7 @@ class Command:
             by_person=totals.by_person,
             transport_faults=totals.transport_faults,
             drifts=totals.drifts,
+            hedged=totals.hedged,
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
             tokens_cached=totals.tokens_cached,

@@ -55,6 +55,9 @@ class RunResult:
     """Of the prompt tokens, those that an endpoint had in its prefix cache."""
     drifts: int = 0
     """Times that a model began to answer under another name or fingerprint."""
+    hedged: int = 0
+    """Draws that were sent twice: calls beside the samples. The second reply is taken to cost what the first
+    did, and is in the tokens and the cost."""
     lost_workers: int = 0
     """In this command."""
     seconds: float = 0.0
