@@ -120,6 +120,7 @@ def main() -> int:
     parser.add_argument("--disks", type=int, default=11)
     parser.add_argument("--seed", type=int, default=1, help="decides when and what is killed")
     parser.add_argument("--kind", choices=KINDS, help="this kind only")
+    parser.add_argument("--window", type=int, default=1, help="of the commands that are killed")
     parser.add_argument("--storage", choices=("disk", "s3"), default="disk", help="where the runs are")
     asked = parser.parse_args()
     kinds = [kind for kind in KINDS.values() if asked.kind in (None, kind.name)]
@@ -128,7 +129,8 @@ def main() -> int:
     for kind in kinds:
         began = time.monotonic()
         with storage(asked.storage) as place:
-            runs = measure(kind, round(asked.kills * kind.share / whole), asked.disks, asked.seed, place)
+            kills = round(asked.kills * kind.share / whole)
+            runs = measure(kind, kills, asked.disks, asked.seed, place, asked.window)
         rows.append(_row(kind, runs, time.monotonic() - began))
         wrong += [f"{kind.name}, run {n}: {each}" for n, run in enumerate(runs, 1) for each in run.wrong]
     keep(

@@ -109,9 +109,9 @@ class Command:
         where = (str(self.directory.path), lane, number)
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
-        also = (self.terms, self.operation.width, self.operation.seal)
-        last = (pacing.limits.paused, self.operation.hedge_after)
-        return Orders(self.manifest, *where, *how, retried, *also, *last)
+        window, seal = self.operation.width, self.operation.seal
+        now = (pacing.limits.paused, self.operation.hedge_after)
+        return Orders(self.manifest, *where, *how, retried, self.terms, window, seal, *now)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""

@@ -33,7 +33,7 @@ from maker.voting import Draw
 from maker.window import Window
 
 Ended: TypeAlias = Finish | Park | Wait
-Came: TypeAlias = tuple[Draw, Sample | Twice | BaseException]
+Came: TypeAlias = tuple[Draw, Sample | BaseException]
 
 
 @dataclass(slots=True)
@@ -164,6 +164,8 @@ class Drive:
     models: Mapping[str, Model] = field(default_factory=dict)
     """Who draws at the head, by the name that seats carry."""
     inbox: list[Came] = field(default_factory=list)
+    twice: list[tuple[Draw, Twice]] = field(default_factory=list)
+    """Beside the inbox: what was paid twice, not yet written."""
     came: asyncio.Event = field(default_factory=asyncio.Event)
     """Something is in the inbox."""
     draws: set[asyncio.Task[None]] = field(default_factory=set)
@@ -253,9 +255,8 @@ class Drive:
 
     def _written(self) -> list[Came]:
         """What is in the inbox, its samples in the journal."""
-        inbox, self.inbox = self.inbox, []
+        came, self.inbox = self.inbox, []
         self.came.clear()
-        came = [each for each in inbox if not isinstance(each[1], Twice)]
         samples = [(draw, event) for draw, event in came if isinstance(event, Sample)]
         lines = [records.from_sample(d.step.segment, d.step.index, d.state, s) for d, s in samples]
         if lines:
@@ -265,13 +266,13 @@ class Drive:
             for draw, sample in samples:
                 place = (draw.step.segment, draw.step.index, draw.state, sample.seat.draw)
                 self.engine.allowance.settle(place, sample.tokens_out)
-        for draw, event in inbox:
-            if isinstance(event, Twice):
-                self.engine.write(event.record(draw.step, draw.state))
-                self._settle_copy(draw, event.seats)
+        for draw, twice in self.twice:
+            self.engine.write(twice.record(draw.step, draw.state))
+            self._settle_copy(draw, twice.seats)
+        self.twice.clear()
         return came
 
-    def _put(self, draw: Draw, event: Sample | Twice | BaseException) -> None:
+    def _put(self, draw: Draw, event: Sample | BaseException) -> None:
         self.inbox.append((draw, event))
         self.came.set()
 
@@ -331,11 +332,15 @@ class Drive:
         """The same by two tries, where the first is late."""
         assert self.engine.hedge is not None
         race = Race(
-            self.engine.hedge, model, request, partial(self._copy, wish, request), partial(self._put, wish)
+            self.engine.hedge,
+            model,
+            request,
+            partial(self._copy, wish, request),
+            partial(self._settle_copy, wish),
+            partial(self._put, wish),
+            lambda twice: self.twice.append((wish, twice)),
         )
         await race.run()
-        if race.failed:
-            self._settle_copy(wish, race.again)
         return set(race.missing)
 
     def _copy(self, wish: Draw, request: Request, seats: tuple[Seat, ...]) -> Request | None:

@@ -11,11 +11,11 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from maker import records
 from maker.model import Model, Request, unsound
 from maker.nouns import Sample, Seat, Step
+from maker.throttle import NoSpareError
 
 MEMORY, ENOUGH = 200, 20
 """Draws of a model that are remembered, and without which nothing is known of it."""
@@ -41,9 +41,6 @@ class Twice:
         return records.event(
             "hedge", **where, draws=draws, tokens_in=self.tokens_in, tokens_out=self.tokens_out
         )
-
-
-Event: TypeAlias = Sample | Twice
 
 
 class Hedge:
@@ -75,43 +72,43 @@ class Race:
         model: Model,
         request: Request,
         copy: Callable[[tuple[Seat, ...]], Request | None],
-        put: Callable[[Event], None],
+        drop: Callable[[tuple[Seat, ...]], None],
+        put: Callable[[Sample], None],
+        tell: Callable[[Twice], None],
     ) -> None:
-        """copy: leave to ask for these seats once more, or None. put: takes each seat's first reply."""
+        """copy: leave to ask for these seats once more, or None; drop: that failed. put: takes each seat's
+        first reply; tell: called with the last of them if both tries were under way."""
         self._hedge, self._model, self._request = hedge, model, request
-        self._copy, self._put = copy, put
+        self._copy, self._drop, self._put, self._tell = copy, drop, put, tell
         self.missing = {seat.draw: seat for seat in request.seats}
-        self.again: tuple[Seat, ...] = ()
+        self._again: tuple[Seat, ...] = ()
         """Seats of the copy, once it is sent."""
         self._replies: list[Sample] = []
         self._began = self._not_before = _now()
-        self._errors: list[BaseException] = []
-
-    @property
-    def failed(self) -> bool:
-        """One try at least."""
-        return bool(self._errors)
+        self._error: BaseException | None = None
+        """Of the first try."""
+        self._copy_failed = False
 
     async def run(self) -> None:
-        """Until every seat has its sample, or no try is left; raises what the first of them to fail said."""
-        tries = {asyncio.create_task(self._try(self._request))}
+        """Until every seat has its sample, or no try is left; raises what the first one did."""
+        tries = {asyncio.create_task(self._first_try())}
         try:
             while self.missing and tries:
                 done, tries = await asyncio.wait(
                     tries, timeout=self._wait(), return_when=asyncio.FIRST_COMPLETED
                 )
                 if not done and (asked := self._asked_again()):
-                    tries.add(asyncio.create_task(self._try(asked)))
+                    tries.add(asyncio.create_task(self._second_try(asked)))
         finally:
             for each in tries:
                 each.cancel()
             await asyncio.gather(*tries, return_exceptions=True)
-        if self.missing and self._errors:
-            raise self._errors[0]
+        if self.missing and self._error:
+            raise self._error
 
     def _wait(self) -> float | None:
         """Seconds until the copy is due; None where it is not."""
-        patience = None if self.again else self._hedge.patience(self._request.seats[0].model)
+        patience = None if self._again else self._hedge.patience(self._request.seats[0].model)
         if patience is None:
             return None
         return max(0.0, max(self._began + patience, self._not_before) - _now())
@@ -122,15 +119,27 @@ class Race:
         if asked is None:
             self._not_before = _now() + PAUSE
         else:
-            self.again = asked.seats
+            self._again = asked.seats
         return asked
 
-    async def _try(self, asked: Request) -> None:
+    async def _first_try(self) -> None:
+        try:
+            async for sample in self._model.draw(self._request):
+                self._take(sample)
+        except BaseException as error:
+            self._error = error
+
+    async def _second_try(self, asked: Request) -> None:
         try:
             async for sample in self._model.draw(asked):
                 self._take(sample)
         except BaseException as error:
-            self._errors.append(error)
+            if not self.missing:  # it has lost
+                return
+            self._drop(asked.seats)
+            self._copy_failed = True
+            if isinstance(error, NoSpareError):  # others were quicker to take what was free
+                self._again, self._not_before, self._copy_failed = (), _now() + PAUSE, False
 
     def _take(self, sample: Sample) -> None:
         if reason := unsound(sample):
@@ -140,12 +149,15 @@ class Race:
         self._replies.append(sample)
         self._hedge.note(sample.seat.model, _now() - self._began)
         self._put(sample)
-        if not self.missing and self.again and not self._errors:
-            self._put(self._twice())
+        if not self.missing and self._again:
+            if self._error or self._copy_failed:
+                self._drop(self._again)
+            else:
+                self._tell(self._twice())
 
     def _twice(self) -> Twice:
-        both = [each for each in self._replies if each.seat in self.again]
-        return Twice(self.again, sum(each.tokens_in for each in both), sum(each.tokens_out for each in both))
+        both = [each for each in self._replies if each.seat in self._again]
+        return Twice(self._again, sum(each.tokens_in for each in both), sum(each.tokens_out for each in both))
 
 
 def _now() -> float:

@@ -289,11 +289,7 @@ def test_a_time_that_cannot_be_is_refused(wrong: str) -> None:
 
 def simulated(folder: Path, **more: Any) -> RunResult:
     model = "sim:error=0.05,flags=0.05,latency=2ms,sigma=1.0"
-    ended = api.run(
-        "hanoi", params={"disks": 6}, model=model, engine="inline", run_dir=folder, seed=5, **more
-    )
-    assert ended.verified
-    return ended
+    return api.run("hanoi", params={"disks": 6}, model=model, engine="inline", run_dir=folder, seed=5, **more)
 
 
 def test_with_the_simulated_model_a_hedged_run_is_the_same_and_its_cap_on_calls_holds(tmp_path: Path) -> None:
@@ -304,8 +300,8 @@ def test_with_the_simulated_model_a_hedged_run_is_the_same_and_its_cap_on_calls_
         assert hedged.hedged > 0
         assert decided(tmp_path / name) == decided(tmp_path / "plain")
     capped = simulated(tmp_path / "capped", hedge="1ms", max_calls=plain.samples + 7)
-    assert (capped.status, capped.samples + capped.hedged) == ("budget", plain.samples + 7)
-    assert capped.hedged > 0
+    assert capped.status == "budget"
+    assert plain.samples < capped.samples + capped.hedged <= plain.samples + 7
 
 
 def decided(run: Path) -> list[Json]:
@@ -313,8 +309,8 @@ def decided(run: Path) -> list[Json]:
 
 
 def stalling(call: Call) -> Act | None:
-    """One request in twenty is never answered."""
-    return silent() if call.ordinal % 20 == 19 else None
+    """One request in twenty is never answered, once so many were that a usual time is known."""
+    return silent() if call.ordinal > ENOUGH and call.ordinal % 20 == 19 else None
 
 
 @pytest.mark.parametrize(("client", "hedge"), [("aiohttp", "auto"), ("openai", "300ms")])
@@ -332,9 +328,10 @@ def test_an_endpoint_that_never_answers_one_request_in_twenty_holds_nothing_up(
     with Faultd(answer=Erring(), script=stalling, latency=0.01) as server:
         done = run("hedged", server, hedge=hedge)
     stalled = sum(stalling(call) is not None for call in server.calls)
-    assert (done.verified, done.transport_faults, done.samples) == (True, 0, plain.samples)
+    assert done.verified, done.reason
+    assert (done.transport_faults, done.samples) == (0, plain.samples)
     assert done.samples + done.hedged == len(server.calls), "a call was made that nobody counted"
-    assert done.hedged >= stalled >= 5
+    assert done.hedged >= stalled >= 3
     assert decided(tmp_path / "hedged") == decided(tmp_path / "plain")
     assert summary.summarise(RunDirectory(tmp_path / "hedged")).totals.hedged == done.hedged
 
@@ -345,16 +342,7 @@ def test_what_was_sent_twice_is_counted_on_when_a_run_goes_on(tmp_path: Path) ->
     bytes_, journal.CHUNK_BYTES = journal.CHUNK_BYTES, 4000
     try:
         folder = tmp_path / "parts"
-        first = api.run(
-            "hanoi",
-            params={"disks": 6},
-            model="sim:error=0.05,flags=0.05,latency=2ms,sigma=1.0",
-            engine="inline",
-            run_dir=folder,
-            seed=5,
-            hedge="1ms",
-            max_calls=whole.samples // 2,
-        )
+        first = simulated(folder, hedge="1ms", max_calls=whole.samples // 2)
         assert first.status == "budget"
         assert 0 < first.samples + first.hedged <= whole.samples // 2
         again = simulated(folder, hedge="1ms")
