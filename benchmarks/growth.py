@@ -3,8 +3,8 @@
 Each row is a chain of 2**disks - 1 dependent steps by the simulated model at no latency, without Ray, in two
 commands. The first ends by its cap on calls some hundred steps before the end: its memory, its rate, how long
 a decision took until it was written (then it survives a kill). `maker status` reads the run. A second command
-goes on with `--durability step`: how long until it drew, from its claim of the run on, and how long a decision
-took until it was synced. What is measured lies in TMPDIR, which should be on a disk.
+goes on with `--durability step`: how long until it drew, from its claim of the run on, and how long a
+decision took until it was synced. What is measured lies in TMPDIR, which should be on a disk.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ SERIAL, ROUNDS, UNVOTED = 3.0, {0.5: 1.46, 1.0: 1.92}, 1.0
 
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
-    for name, draw in {"latency-inline": latency, "chain": chain, "http": http, "embedded": embedded}.items():
+    pictures = {"latency-inline": latency, "latency-ray": latency, "chain": chain, "http": http}
+    for name, draw in {**pictures, "embedded": embedded, "growth": growth}.items():
         stored = RESULTS / f"{name}.json"
         if stored.exists():
             kept = json.loads(stored.read_text(encoding="utf-8"))
@@ -81,6 +82,17 @@ def embedded(axes: Axes, rows: Rows) -> None:
     bars = axes.barh(names[::-1], [row["steps per core-second"] for row in rows][::-1])
     axes.bar_label(bars, fmt="%.0f", fontsize=8)
     axes.set_xlabel("steps a core second")
+
+
+def growth(axes: Axes, rows: Rows) -> None:
+    """What a run costs at each length, by the shortest one's: flat is 1."""
+    steps = [row["steps"] for row in rows]
+    for name in ("RSS MiB", "written us", "synced ms", "status ms", "resume ms"):
+        axes.plot(steps, [row[name] / rows[0][name] for row in rows], marker="o", label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("dependent steps")
+    axes.set_ylabel(f"times that of {steps[0]:,} steps")
+    axes.legend(frameon=False)
 
 
 if __name__ == "__main__":
