@@ -8,12 +8,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The demo's temperature and seed: a single vote a step fails there, a lead of 4 succeeds.
 DEMO = hanoi -T disks=10 --model embedded:temperature=2.0 --seed 3
 
-.PHONY: help demo demo-k1 test test-slow simulate lint check docs bench lock wheel clean
+.PHONY: help demo demo-k1 test test-slow test-window simulate lint check docs bench lock wheel clean
 
 help:
 	@echo "make demo       1,023 dependent steps by the embedded model on Ray, voted and verified"
 	@echo "make demo-k1    the same without voting, to see it fail"
 	@echo "make test       all tests but the slow ones;  make test-slow  those"
+	@echo "make test-window  what is promised of crashes and replay, with --window 8"
 	@echo "make simulate   SEEDS=10000 simulated runs in which everything goes wrong, and the planted bugs"
 	@echo "make lint       ruff, mypy, pyright, import contracts;  make check  lint and test"
 	@echo "make docs       the reference from the docstrings"
@@ -32,6 +33,11 @@ test: .venv/dev
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+# What is promised of crashes, resuming and replaying, with steps voted on ahead.
+CRASHES = survival recovery signals replay kills losses cluster cli budget decide amend fork fork_join storage_faults
+test-window: .venv/dev
+	MAKER_WINDOW=8 $(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(CRASHES:%=tests/test_%.py)
 
 SEEDS = 10000
 simulate: .venv/dev
@@ -55,6 +61,8 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.chain
 	$(BIN)/python -m benchmarks.resume
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.kills
 	$(BIN)/python -m benchmarks.limit

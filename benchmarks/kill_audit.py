@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from tests.faultd import Call
 from tests.simulation.auditor import lane_lines
 
-Seat: TypeAlias = tuple[str, int, int]
-"""(segment, step, draw)"""
+Seat: TypeAlias = tuple[str, int, str, int]
+"""(segment, step, digest of its state, draw)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def written(run: Path) -> Written:
 
 def _note(found: Written, lane: str, line: dict[str, Any]) -> None:
     if line["kind"] == "sample":
-        seat = (line["segment"], line["step"], line["draw"])
+        seat = (line["segment"], line["step"], line["state"], line["draw"])
         if seat in found.samples:
             found.twice.append(f"{seat} is in the journal twice")
         found.samples[seat] = (line["seed"], line["text"])
@@ -70,11 +70,12 @@ def _note(found: Written, lane: str, line: dict[str, Any]) -> None:
         found.lanes[step[0]] = lane
 
 
-def same(run: Written, straight: Written) -> Iterator[str]:
-    """A sentence for each way in which two runs of one seed differ."""
+def same(run: Written, straight: Written, guessed: bool = False) -> Iterator[str]:
+    """A sentence for each way in which two runs of one seed differ; guessed: one may have more samples."""
     for what in ("decisions", "samples"):
         here, there = getattr(run, what), getattr(straight, what)
-        odd = [key for key in here.keys() | there.keys() if here.get(key) != there.get(key)]
+        more = here.keys() - there.keys() if guessed and what == "samples" else set()
+        odd = [key for key in (here.keys() | there.keys()) - more if here.get(key) != there.get(key)]
         if odd:
             yield f"{len(odd)} {what} are not the undisturbed run's; the first is {min(odd)}"
 
@@ -94,12 +95,15 @@ class Paid:
     """At one kill."""
 
 
-def paid(run: Written, calls: Sequence[Call], kills: Sequence[Kill], k: int | None) -> tuple[Paid, list[str]]:
+def paid(
+    run: Written, calls: Sequence[Call], kills: Sequence[Kill], k: int | None, window: int = 1
+) -> tuple[Paid, list[str]]:
     """What was drawn and what of it was lost, and a sentence for each call that was made without need.
 
     k: what a kill may cost each open segment; None where it may cost what was not sealed yet, too.
     """
-    asked, wrong = _by_seat(run, calls)
+    asked, odd = _by_seat(run, calls)
+    wrong = odd if window == 1 else []  # a guess may be under way when the run ends
     lost: list[Counter[tuple[str, int]]] = [Counter() for _ in kills]
     for seat, times in asked.items():
         for first, again in pairwise(times):
@@ -109,7 +113,7 @@ def paid(run: Written, calls: Sequence[Call], kills: Sequence[Kill], k: int | No
             else:
                 lost[hit][seat[:2]] += 1
     for kill, steps in zip(kills, lost, strict=True):
-        wrong += _bound(run, kill, steps, k) if k is not None else ()
+        wrong += _bound(run, kill, steps, k, window) if k is not None else ()
     answered = sum(call.verdict == "answered" for call in calls)
     counts = [steps.total() for steps in lost]
     return Paid(len(calls), answered, sum(counts), answered - len(asked), max(counts, default=0)), wrong
@@ -133,11 +137,12 @@ def _hit(first: Call, again: Call, kills: Iterable[Kill]) -> int | None:
     return next(fits, None)
 
 
-def _bound(run: Written, kill: Kill, lost: Counter[tuple[str, int]], k: int) -> Iterator[str]:
-    """At a kill each open segment loses at most the k calls of its one open step; an actor has one lane."""
+def _bound(run: Written, kill: Kill, lost: Counter[tuple[str, int]], k: int, window: int) -> Iterator[str]:
+    """At a kill each open segment loses at most the k calls of its open steps; an actor has one lane."""
     segments = Counter(segment for segment, _ in lost)
     for (segment, step), count in lost.items():
-        if count > k or segments[segment] > 1:
-            yield f"a kill lost {count} calls of {segment}:{step}, at most {k} of one step were in flight"
+        if count > (k if window == 1 else k * window) or segments[segment] > window:
+            most = f"at most {k} of {window} step{'s' * (window > 1)} were in flight"
+            yield f"a kill lost {count} calls of {segment}:{step}, {most}"
     if kill.victim == "actor" and len({run.lanes[segment] for segment in segments}) > 1:
         yield "the kill of an actor lost calls of two lanes"

@@ -113,11 +113,24 @@ def steps_per_call_embedded(axes: Axes, rows: Rows) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
+def growth(axes: Axes, rows: Rows) -> None:
+    """What a run costs at each length, by the shortest one's: flat is 1."""
+    steps = [row["steps"] for row in rows]
+    for name in ("RSS MiB", "written us", "synced ms", "status ms", "resume ms"):
+        axes.plot(steps, [row[name] / rows[0][name] for row in rows], marker="o", label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("dependent steps")
+    axes.set_ylabel(f"times that of {steps[0]:,} steps")
+    axes.legend(frameon=False)
+
+
 _DRAWN = {
     "latency-inline": latency,
+    "latency-ray": latency,
     "chain": chain,
     "http": http,
     "embedded": embedded,
+    "growth": growth,
     "steps-per-call-sim": steps_per_call,
     "steps-per-call-embedded": steps_per_call_embedded,
 }

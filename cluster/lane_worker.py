@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import structlog
 
@@ -23,6 +23,7 @@ from maker.chain import Chain, Finish, Park, Wait
 from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
+from maker.hedging import Hedge
 from maker.joins import Join
 from maker.journal import SEAL, Durability, Seal
 from maker.latency import Histogram
@@ -70,6 +71,8 @@ class Orders:
     """Where the journal is kept in an object store."""
     paused: bool = False
     """Nothing is to be drawn until an exchange says so."""
+    hedge: Literal["auto"] | float | None = None
+    """Seconds after which a draw without a reply is sent once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ class LaneWorker:
         self._engine.adapts = orders.window is None and not self._computes
         self._engine.throttles = Throttles(self._news.set)
         self._engine.gate.closed = orders.paused
+        if orders.hedge is not None and not self._computes:
+            self._engine.hedge = Hedge(None if orders.hedge == "auto" else orders.hedge)
         if orders.terms.capped:
             self._engine.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]

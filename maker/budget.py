@@ -31,7 +31,7 @@ FRAME = 16
 @dataclass(frozen=True, slots=True)
 class Spend:
     calls: int = 0
-    """Samples drawn: seats filled."""
+    """Samples drawn: seats filled, and replies to a seat that came second."""
     tokens: int = 0
     """Of prompts and responses."""
     cost: int = 0
@@ -82,7 +82,7 @@ class Terms:
 
     def spent(self, totals: Totals) -> Spend:
         cost = prices.cost(self.prices, totals) if self.prices else 0
-        return Spend(totals.samples, totals.tokens_in + totals.tokens_out, cost)
+        return Spend(totals.samples + totals.hedged, totals.tokens_in + totals.tokens_out, cost)
 
     def bound(self, prompt: Prompt, model: str, longest: int) -> Spend:
         """The most that one sample may spend: a token is at least one byte of the prompt's text.
@@ -119,7 +119,7 @@ class Account:
 
 
 Seating: TypeAlias = tuple[str, int, str, int]
-"""(segment, index of a step, digest of the state that is asked about, draw)"""
+"""(segment, index of a step, digest of the state that is asked about, draw, or ~draw for its copy)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,14 @@ class Allowance:
         if self._waiting:
             self._on_short()
 
+    def take(self, places: Sequence[Seating], prompt: Prompt, model: str) -> bool:
+        """Whether these draws fit at once, and nobody waits; then they are under way."""
+        first = _Waiting(places, self._terms.bound(prompt, model, self._longest), lambda: None)
+        fits = not self._waiting and self._fits(first)
+        if fits:
+            self._begin(first)
+        return fits
+
     def settle(self, place: Seating, tokens_out: int) -> None:
         """A sample is in the totals: what it really took counts, not its bound."""
         self._longest = max(self._longest, tokens_out)
@@ -182,12 +190,16 @@ class Allowance:
         return Account(spent, self._limit, self._sum, need)
 
     def _serve(self) -> None:
-        spent = self._terms.spent(self._totals)
-        while self._waiting and (spent + self._sum + self._waiting[0].need).within(self._limit):
-            first = self._waiting.popleft()
-            for place in first.places:
-                self._hold(place, first.each)
-            first.go()
+        while self._waiting and self._fits(self._waiting[0]):
+            self._begin(self._waiting.popleft())
+
+    def _fits(self, draws: _Waiting) -> bool:
+        return (self._terms.spent(self._totals) + self._sum + draws.need).within(self._limit)
+
+    def _begin(self, draws: _Waiting) -> None:
+        for place in draws.places:
+            self._hold(place, draws.each)
+        draws.go()
 
     def _hold(self, place: Seating, bound: Spend) -> None:
         self._sum += bound - self._held.get(place, ZERO)

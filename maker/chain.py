@@ -171,6 +171,11 @@ class Chain:
             return self.fail(str(error))
         return self.start()
 
+    def needs(self, place: Place) -> bool:
+        """Whether the chain goes on with what is drawn there."""
+        voting = self._at(place)
+        return voting is not None and self._lies_on_path(voting)
+
     # -- the path ----------------------------------------------------------------------------------
 
     def _proceed(self, voting: Voting) -> list[Wish]:

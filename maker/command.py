@@ -110,7 +110,8 @@ class Command:
         retried = tuple(amendments.get(lane, ()))
         how = (self.operation.durability, self.operation.model_options)
         window, seal = self.operation.width, self.operation.seal
-        return Orders(self.manifest, *where, *how, retried, self.terms, window, seal, pacing.limits.paused)
+        now = (pacing.limits.paused, self.operation.hedge_after)
+        return Orders(self.manifest, *where, *how, retried, self.terms, window, seal, *now)
 
     async def _run(self, coordinator: Coordinator) -> RunResult:
         """Every end of a coordinator as a result."""
@@ -191,6 +192,7 @@ class Command:
             transport_faults=totals.transport_faults,
             drifts=totals.drifts,
             repeats=totals.repeats,
+            hedged=totals.hedged,
             tokens_in=totals.tokens_in,
             tokens_out=totals.tokens_out,
             tokens_cached=totals.tokens_cached,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import TypeAlias
@@ -21,11 +21,12 @@ from maker.budget import Allowance
 from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
 from maker.errors import BlockedError
 from maker.guard import explained
+from maker.hedging import Hedge, Race, Twice
 from maker.journal import Journal, Page
 from maker.latency import Histogram
 from maker.ledger import Ledger
 from maker.model import Model, Request, unsound
-from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
+from maker.nouns import Decision, Json, Parked, Prompt, Sample, Seat, Tally
 from maker.pause import Gate
 from maker.repeats import Repeats
 from maker.throttle import Throttles
@@ -60,6 +61,8 @@ class Engine:
     """How many requests models may have under way; None is as many as they like."""
     gate: Gate = field(default_factory=Gate)
     """Closed while nothing new may be drawn."""
+    hedge: Hedge | None = None
+    """When draws without a reply are sent once more; None is never."""
     adapts: bool = False
     """Each chain's window follows what happens."""
     unfinished: dict[str, Drive] = field(default_factory=dict)
@@ -172,6 +175,8 @@ class Drive:
     models: Mapping[str, Model] = field(default_factory=dict)
     """Who draws at the head, by the name that seats carry."""
     inbox: list[Came] = field(default_factory=list)
+    twice: list[tuple[Draw, Twice]] = field(default_factory=list)
+    """Beside the inbox: what was paid twice, not yet written."""
     came: asyncio.Event = field(default_factory=asyncio.Event)
     """Something is in the inbox."""
     draws: set[asyncio.Task[None]] = field(default_factory=set)
@@ -272,6 +277,10 @@ class Drive:
             for draw, sample in samples:
                 place = (draw.step.segment, draw.step.index, draw.state, sample.seat.draw)
                 self.engine.allowance.settle(place, sample.tokens_out)
+        for draw, twice in self.twice:
+            self.engine.write(twice.record(draw.step, draw.state))
+            self._settle_copy(draw, twice.seats)
+        self.twice.clear()
         return came
 
     def _put(self, draw: Draw, event: Sample | BaseException) -> None:
@@ -311,12 +320,8 @@ class Drive:
     async def _collect(self, wish: Draw, model: Model) -> None:
         throttle = self.engine.throttles.of(wish.model) if self.engine.throttles else None
         request = Request(wish.step, wish.prompt, wish.seats, self._count_fault, throttle)
-        missing = {seat.draw for seat in wish.seats}
         try:
-            async for sample in model.draw(request):
-                _check(sample)
-                missing.discard(sample.seat.draw)
-                self._put(wish, sample)
+            missing = await (self._once if self.engine.hedge is None else self._hedged)(wish, model, request)
             if missing:
                 raise RuntimeError(f"{wish.model} left seats {sorted(missing)} unfilled")
         except asyncio.CancelledError:
@@ -326,6 +331,47 @@ class Drive:
             self._put(wish, RuntimeError(f"{wish.model} cancelled itself"))
         except BaseException as error:
             self._put(wish, error)
+
+    async def _once(self, wish: Draw, model: Model, request: Request) -> set[int]:
+        """Draws that the model left unfilled."""
+        missing = {seat.draw for seat in wish.seats}
+        async for sample in model.draw(request):
+            _check(sample)
+            missing.discard(sample.seat.draw)
+            self._put(wish, sample)
+        return missing
+
+    async def _hedged(self, wish: Draw, model: Model, request: Request) -> set[int]:
+        """The same by two tries, where the first is late."""
+        assert self.engine.hedge is not None
+        race = Race(
+            self.engine.hedge,
+            model,
+            request,
+            partial(self._copy, wish, request),
+            partial(self._settle_copy, wish),
+            partial(self._put, wish),
+            lambda twice: self.twice.append((wish, twice)),
+        )
+        await race.run()
+        return set(race.missing)
+
+    def _copy(self, wish: Draw, request: Request, seats: tuple[Seat, ...]) -> Request | None:
+        """Leave to ask once more, for what the chain needs only, and where it is in nobody's way."""
+        idle = request.throttle is None or request.throttle.spare
+        if self.engine.gate.closed or not idle or not self.chain.needs((wish.step.index, wish.state)):
+            return None
+        places = [(wish.step.segment, wish.step.index, wish.state, ~seat.draw) for seat in seats]
+        allowance = self.engine.allowance
+        if allowance and not allowance.take(places, wish.prompt, wish.model):
+            return None
+        return replace(request, seats=seats, spare=True)
+
+    def _settle_copy(self, draw: Draw, seats: tuple[Seat, ...]) -> None:
+        if self.engine.allowance:
+            for seat in seats:
+                place = (draw.step.segment, draw.step.index, draw.state, ~seat.draw)
+                self.engine.allowance.settle(place, 0)
 
     def _begin_no_more(self) -> None:
         """What is under way may end; what waits for allowance or for a pause to end never begins."""

@@ -32,6 +32,8 @@ class Request:
     """Called once for each transport fault with a slug, such as `http-429`, `timeout`, `broken-body`."""
     throttle: Throttle | None = None
     """The worker's part of the model's limit; None where nothing is limited."""
+    spare: bool = False
+    """The same seats are being drawn already: it takes permits that nobody else wants, or raises."""
 
     def permit(self, again: bool = False) -> Permit:
         """Leave for one HTTP request, for models that make some: `async with request.permit() as permit`.
@@ -39,7 +41,7 @@ class Request:
         Not around a pause. A fault is told by `permit.fault(slug, retry_after)`, in place of `on_fault`.
         again: it has been tried before, and goes before others.
         """
-        return (self.throttle or Throttle(math.inf)).permit(self.on_fault, again)
+        return (self.throttle or Throttle(math.inf)).permit(self.on_fault, again, self.spare)
 
 
 class Model(Protocol):

@@ -5,8 +5,8 @@
               how many children
     event     all else: open, finish and park of a segment; the final states of its children (join); the panel
               that a parked step was given (amend); what was asked at a contested, flagged or parked step
-              (prompt); faults of the transport; a model that answers as another one than before (drift), or
-              gives one answer again and again (repeats)
+              (prompt); faults of the transport; draws that were sent twice (hedge); a model that answers as
+              another one than before (drift), or gives one answer again and again (repeats)
 
 Whether a sample voted, was flagged or came too late is not in its record, which is older than that
 answer: the decision (or the park) lists the draws of every vote and flag, and what is in neither is surplus.

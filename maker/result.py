@@ -58,6 +58,9 @@ class RunResult:
     repeats: int = 0
     """Times that a model was found to give one answer again and again instead of drawing anew: its votes may
     be none (docs/escalation.md)."""
+    hedged: int = 0
+    """Draws that were sent twice: calls beside the samples. The second reply is taken to cost what the first
+    did, and is in the tokens and the cost."""
     lost_workers: int = 0
     """In this command."""
     seconds: float = 0.0

@@ -28,16 +28,22 @@ LONGEST_WAIT = 600.0
 """Seconds: whatever an endpoint asks for."""
 
 
+class NoSpareError(Exception):
+    """A request that may not wait for a permit found none."""
+
+
 class Permit:
     """Leave for one request: a context around it, which is told what became of it unless it was answered."""
 
-    __slots__ = ("_again", "_began", "_on_fault", "_round", "_spoiled", "_throttle")
+    __slots__ = ("_again", "_began", "_on_fault", "_round", "_spare", "_spoiled", "_throttle")
 
-    def __init__(self, throttle: Throttle, on_fault: Callable[[str], None], again: bool) -> None:
-        self._throttle, self._on_fault, self._again = throttle, on_fault, again
+    def __init__(self, throttle: Throttle, on_fault: Callable[[str], None], again: bool, spare: bool) -> None:
+        self._throttle, self._on_fault, self._again, self._spare = throttle, on_fault, again, spare
         self._round, self._began, self._spoiled = 0, 0.0, False
 
     async def __aenter__(self) -> Self:
+        if self._spare and not self._throttle.spare:
+            raise NoSpareError
         await self._throttle.enter(self._again)
         self._round, self._began = self._throttle.lease.round, _now()
         return self
@@ -78,9 +84,15 @@ class Throttle:
         """Refusals of the only permit since an answer."""
         self._begin_report(0.0)
 
-    def permit(self, on_fault: Callable[[str], None], again: bool = False) -> Permit:
-        """again: the request has been made before, and goes before others."""
-        return Permit(self, on_fault, again)
+    def permit(self, on_fault: Callable[[str], None], again: bool = False, spare: bool = False) -> Permit:
+        """again: the request has been made before, and goes before others. spare: it does not wait for one:
+        NoSpareError."""
+        return Permit(self, on_fault, again, spare)
+
+    @property
+    def spare(self) -> bool:
+        """A permit is free that nobody waits for; a model that takes none is not limited."""
+        return not self.concerned or (self._free and not self._waiting)
 
     @property
     def share(self) -> float:

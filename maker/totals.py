@@ -18,6 +18,8 @@ class Totals:
     """Votes on the ballots of decided steps."""
     samples: int = 0
     """Raw responses, whether they voted, were flagged or came too late."""
+    hedged: int = 0
+    """Draws that were sent twice; their tokens are in the next ones twice, as if both replies were alike."""
     flagged: int = 0
     """Samples discarded by a red flag at decided steps."""
     contested: int = 0
@@ -48,11 +50,7 @@ class Totals:
         kind = record["kind"]
         if kind == "sample":
             self.samples += 1
-            self.tokens_in += record["tokens_in"]
-            self.tokens_out += record["tokens_out"]
-            mine = self.by_model.setdefault(record["model"], [0, 0, 0])
-            mine[0] += record["tokens_in"]
-            mine[1] += record["tokens_out"]
+            mine = self._fold_tokens(record)
             if cached := record.get("tokens_cached"):
                 self.tokens_cached += cached
                 mine[2] += cached
@@ -63,6 +61,17 @@ class Totals:
         elif record["event"] in ("drift", "repeats"):
             self.drifts += record["event"] == "drift"
             self.repeats += record["event"] == "repeats"
+        elif record["event"] == "hedge":
+            self.hedged += len(record["draws"])
+            self._fold_tokens(record)
+
+    def _fold_tokens(self, record: Record) -> list[int]:
+        self.tokens_in += record["tokens_in"]
+        self.tokens_out += record["tokens_out"]
+        mine = self.by_model.setdefault(record["model"], [0, 0, 0])
+        mine[0] += record["tokens_in"]
+        mine[1] += record["tokens_out"]
+        return mine
 
     def to_json(self) -> dict[str, Json]:
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, **self._plain()}

@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 
 from maker.cluster import ray_crew
+from maker.operation import Operation
 from tests.support import ROOT
+
+if window := os.environ.get(
+    "MAKER_WINDOW"
+):  # `make test-window`: commands read it, and so do calls from here
+    kwdefaults = Operation.__init__.__kwdefaults__
+    assert kwdefaults is not None
+    kwdefaults["window"] = window
 
 CANARY = "sk-canary-7f3a9c51e2"
 """The key that the nodes of a cluster with a dashboard have in their environment."""

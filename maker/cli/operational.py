@@ -44,6 +44,11 @@ _OPTIONS = {
         help="Samples of a step by one request, so that the prompt is paid once, or by one each, so that the "
         "first leads; auto: by one each where --window is not 1."
     ),
+    "hedge": typer.Option(
+        metavar="TIME|auto",
+        help="Send a draw that has no reply after so long, such as 2s, once more, and take the first reply; "
+        "auto: after the time that 95 of 100 take.",
+    ),
 }
 
 BaseUrl = Annotated[str | None, _OPTIONS["base_url"]]

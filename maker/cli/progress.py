@@ -211,6 +211,8 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
         rows.append(("cost", f"{result.cost:,.4f}"))
     if result.transport_faults:
         rows.append(("faults", f"{result.transport_faults:,} of the transport, retried"))
+    if result.hedged:
+        rows.append(("hedged", f"{result.hedged:,} draws were sent twice"))
     if result.drifts:
         rows.append(("drifts", f"{result.drifts:,} times a model answered under another name or fingerprint"))
     if result.repeats:

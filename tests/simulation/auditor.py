@@ -39,6 +39,8 @@ class Asked:
     """Steps of a segment that its commands may have asked at a time, at most."""
     ladder: bool = False
     """Other words, then another model, where a step is in trouble."""
+    hedge: str | None = None
+    """After which time a draw may be sent once more."""
 
 
 def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
@@ -52,14 +54,22 @@ def audit(run: Path, asked: Asked, log: Log) -> Iterator[str]:
             yield f"lane {lane.name} cannot be read: {type(error).__name__} {error}"
     yield from _decisions(lines, asked)
     yield from _samples(lines, log)
+    yield from _copies(lines, log)
     yield from _result(run, asked, lines)
     yield from _calls(asked, log)
 
 
-def samples(run: Path) -> int:
-    """How many count at this moment."""
+def spent(run: Path) -> int:
+    """How many calls count at this moment: a sample is one, a draw that was sent twice one more."""
     lanes = sorted((run / "lanes").iterdir()) if (run / "lanes").exists() else []
-    return sum(line["kind"] == "sample" for lane in lanes for line in lane_lines(lane))
+    lines = [line for lane in lanes for line in lane_lines(lane)]
+    return sum(line["kind"] == "sample" for line in lines) + len(_hedged(lines))
+
+
+def _hedged(lines: list[Line]) -> list[tuple[str, int, str, int]]:
+    """Each draw that the journal calls sent twice."""
+    told = [line for line in lines if line.get("event") == "hedge"]
+    return [(line["segment"], line["step"], line["state"], draw) for line in told for draw in line["draws"]]
 
 
 # -- what the files hold ---------------------------------------------------------------------------
@@ -203,6 +213,17 @@ def _samples(lines: list[Line], log: Log) -> Iterator[str]:
                     yield f"{line['segment']}:{line['step']} counts draw {draw}, which was not written before"
 
 
+def _copies(lines: list[Line], log: Log) -> Iterator[str]:
+    """What was sent twice is told, but for what its process did not live to write."""
+    told = Counter(_hedged(lines))
+    sent = Counter(tuple(seat) for (_, *seat), tries in log.tries.items() if tries > 1)
+    if more := told - sent:
+        yield f"{min(more)} is told as sent twice, and was not"
+    for (process, *seat), tries in log.tries.items():
+        if tries > 1 and process.startswith("calm") and tuple(seat) not in told:
+            yield f"{process} sent {seat} twice and did not write that down"
+
+
 def _result(run: Path, asked: Asked, lines: list[Line]) -> Iterator[str]:
     result = json.loads((run / "result.json").read_text())
     expected = undisturbed(asked)
@@ -226,7 +247,7 @@ def _result(run: Path, asked: Asked, lines: list[Line]) -> Iterator[str]:
 def _calls(asked: Asked, log: Log) -> Iterator[str]:
     """Nothing is drawn that is written already, nothing after it was told as ended, little is wasted."""
     owners = _Owners(log)
-    yield from _twice(log)
+    yield from _twice(asked, log)
     yield from _redrawn(owners, log)
     yield from _went_back(owners, asked, log)
     yield from _after_the_end(owners, log)
@@ -251,9 +272,9 @@ class _Owners:
         return all(at > when for at in newer)
 
 
-def _twice(log: Log) -> Iterator[str]:
-    for (process, *seat), count in Counter((process, *seat) for _, process, *seat in log.calls).items():
-        if count > 1:
+def _twice(asked: Asked, log: Log) -> Iterator[str]:
+    for (process, *seat), count in log.tries.items():
+        if count > 1 + (asked.hedge is not None):
             yield f"{process} drew {seat} {count} times"
 
 
@@ -301,7 +322,7 @@ def _overstayed(owners: _Owners, log: Log) -> Iterator[str]:
 def _wasted(asked: Asked, log: Log) -> Iterator[str]:
     """A process loses at most the calls that it had in flight, k for each step that a segment may ask."""
     most = asked.k * asked.window * len(undisturbed(asked))
-    requested = Counter(process for _, process, *_ in log.calls)
+    requested = Counter(process for process, *_ in log.tries)
     written = Counter(process for _, process, *_ in log.written)
     for process, calls in requested.items():
         if calls - written[process] > most:

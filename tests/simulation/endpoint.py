@@ -116,6 +116,7 @@ class Endpoint:
         for _, draw, _ in waits:
             process.check()
             log.calls.append((world.loop.now, process.name, *place, draw))
+            log.tries[process.name, *place, draw] += 1
         before = (step.segment, step.index - 1)
         if step.index and before not in (log.decided if self._window == 1 else log.sampled):
             log.wrong.append(f"{step.segment}:{step.index} was asked before the step before it was written")

@@ -22,6 +22,7 @@ from maker.cluster import coordinator, lane_worker
 from maker.disk import Disk
 from maker.engine import Drive, Engine
 from maker.errors import JournalDamagedError, StorageError
+from maker.hedging import Race, Twice
 from maker.joins import Joins
 from maker.journal import Lane
 from maker.ladder import Ladder
@@ -379,6 +380,26 @@ def a_limit_is_raised_twice_when_it_is_told_twice(patch: MonkeyPatch) -> None:
 
 
 # -- voting ----------------------------------------------------------------------------------------
+
+
+def a_draw_that_was_sent_twice_counts_once(patch: MonkeyPatch) -> None:
+    patch.setattr(Race, "_twice", lambda race: Twice((), 0, 0))
+
+
+def a_copy_is_sent_without_leave_of_the_budget(patch: MonkeyPatch) -> None:
+    patch.setattr(Allowance, "take", lambda allowance, *draws: True)
+
+
+def both_replies_of_a_seat_are_samples(patch: MonkeyPatch) -> None:
+    def take(race: Race, sample: Sample) -> None:
+        race.missing.pop(sample.seat.draw, None)
+        race._put(sample)
+
+    patch.setattr(Race, "_take", take)
+
+
+def a_copy_is_sent_while_nobody_needs_it(patch: MonkeyPatch) -> None:
+    patch.setattr(Chain, "needs", lambda chain, place: True)
 
 
 def one_vote_more_than_the_deficit_is_drawn(patch: MonkeyPatch) -> None:

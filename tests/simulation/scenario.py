@@ -24,7 +24,7 @@ from maker.manifest import Manifest
 from maker.operation import Operation
 from maker.result import RunResult, stored
 from maker.run_directory import RunDirectory
-from tests.simulation.auditor import Asked, audit, samples
+from tests.simulation.auditor import Asked, audit, spent
 from tests.simulation.disk import SITES, Plan, SimDisk
 from tests.simulation.network import SimCrew
 from tests.simulation.world import Dead, Log, Loop, Machine, Process, World
@@ -77,6 +77,7 @@ class _Scenario:
             durability=lot.choice(("group", "group", "step")),
             window=lot.choice((1, 1, 2, 6)),
             ladder=Random(f"ladder/{world.seed}").random() < 0.3,
+            hedge=Random(f"hedge/{world.seed}").choice((None, None, "0s", "500ms", "2s")),
         )
         self.faults = lot.choice((0.0, 0.1))
         journal.CHUNK_BYTES = lot.choice((600, 2000, 6000, 4 << 20))
@@ -89,15 +90,15 @@ class _Scenario:
     async def play(self) -> Outcome:
         for number in range(self.world.lot.randint(0, 4)):
             await self._disturbed(number)
-            if self.capped and (found := samples(self.world.folder / "run")) > self.most:
-                self.wrong.append(f"the journal holds {found} samples, at most {self.most} were allowed")
+            if self.capped and (found := spent(self.world.folder / "run")) > self.most:
+                self.wrong.append(f"the journal holds {found} calls, at most {self.most} were allowed")
         await self._calm()
         self._check_ends()
         log = self.world.log
         if not self.wrong:
             self.wrong += audit(self.world.folder / "run", self.asked, log)
         self.wrong += [f"{type(error).__name__}: {error}" for error in self.world.loop.errors]
-        seats = Counter(tuple(seat) for _, _, *seat in log.calls)
+        seats = Counter(tuple(seat) for _, *seat in log.tries)
         redrawn = sum(seats.values()) - len(seats)
         return Outcome(self.world.seed, self.wrong, self.world.hits, sum(seats.values()), redrawn)
 
@@ -125,7 +126,8 @@ class _Scenario:
         subject = assembly.task(manifest)
         terms = Terms(Spend(calls, NO_CAP, NO_CAP))
         window = self.world.lot.randint(1, asked.window)
-        operation = Operation(workers=workers, durability=asked.durability, window=window)
+        how = {"durability": asked.durability, "hedge": asked.hedge}
+        operation = Operation.of({"workers": workers, "window": window, **how})  # type: ignore[typeddict-item]
         command = Command(directory, manifest, subject, operation, terms=terms)
         return await command.carry_out(crew)
 

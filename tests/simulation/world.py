@@ -97,6 +97,8 @@ class Log:
     def __init__(self) -> None:
         self.calls: list[tuple[float, str, str, int, str, int]] = []
         """(when, process, segment, step, digest of its state, draw) of each call to the endpoint."""
+        self.tries: Counter[tuple[str, str, int, str, int]] = Counter()
+        """(process, segment, step, digest of its state, draw) to how often that was called."""
         self.texts: dict[tuple[str, int, str, int], str] = {}
         """(segment, step, digest of its state, draw) to what the endpoint answered."""
         self.journaled: set[tuple[str, int, str]] = set()
