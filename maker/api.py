@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from typing import Unpack
 
-from maker import asked, assembly, compatibility, heads, place, summary
+from maker import asked, assembly, compatibility, heads, place, planned, plugins, summary
 from maker import fork as forking
 from maker import verdict as verdicts
 from maker.amendment import Amendment
@@ -40,6 +41,8 @@ def run(
     judge: str | type | Sequence[str | type] | None = None,
     k: int | None = None,
     voter: str | None = None,
+    target: float | None = None,
+    calibration: str | PathLike[str] | None = None,
     red_flags: str = "truncated",
     seed: int = 0,
     escalate: str | None = None,
@@ -56,9 +59,11 @@ def run(
     parameters. model: the same, with options behind (`embedded:temperature=1.5`), or several (a panel
     drawn in turn); None takes the one that the task suggests. judge: the same, for who votes on whether two
     answers are the same, in a task that has them compared; None: who votes on steps. k: lead for the default
-    voter, `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`. escalate: what changes at a
-    step in trouble, such as `variant,model,park` (docs/escalation.md). max_samples: the most draws at one
-    step. retry: see `resume`. operational: how it is carried out, see `maker.operation.Operation`.
+    voter, `ahead_by_k` (3 if None); voter: another one, such as `majority:n=5`; target and calibration, in
+    place of k: how probably all steps shall end right, and the file from which k is planned. escalate: what
+    changes at a step in trouble, such as `variant,model,park` (docs/escalation.md). max_samples: the most
+    draws at one step. retry: see `resume`. operational: how it is carried out, see
+    `maker.operation.Operation`.
 
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError, and StorageError when the
     run cannot even be begun or claimed; every other end is told by the result's status.
@@ -67,6 +72,8 @@ def run(
     manifest = asked.manifest(
         task, params or {}, model, k, voter, red_flags, seed, max_samples, judge, escalate
     )
+    if target is not None or calibration is not None:
+        manifest = _planned(manifest, target, calibration, asked.rule(k, voter))
     directory = RunDirectory(place.at(run_dir or f"runs/{manifest.run}").resolve())
     directory.check(manifest)  # before the task reads a file that is another by now
     subject = assembly.task(manifest)
@@ -200,6 +207,16 @@ def fork(
     forking.check(old, *at)
     new.create(manifest.model_copy(update={"forked": f"{was.run} {at[0]}:{at[1]}"}))
     return forking.fork(old, new, *at, subject, panel)
+
+
+def _planned(
+    manifest: Manifest, target: float | None, calibration: str | PathLike[str] | None, rule: str | None
+) -> Manifest:
+    """With the voter that the plan chooses."""
+    if rule is not None:
+        raise UsageError(f"a target chooses k itself: leave out {rule}, or --target and --calibration")
+    chosen = asked.rule(planned.k(manifest, target, calibration), None)
+    return manifest.model_copy(update={"voter": asked.source(plugins.VOTERS, str(chosen))})
 
 
 def _who_draws(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:

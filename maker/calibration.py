@@ -6,10 +6,13 @@ Invariant: no model text, and no key, is in it.
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from maker.errors import UsageError
 from maker.manifest import Source
 
 
@@ -108,3 +111,20 @@ class Calibration(_Form):
     """Standard deviation of the logarithm of the latency."""
     hidden: str
     """What this sampling cannot see, in words."""
+
+
+def read(path: str | PathLike[str]) -> Calibration:
+    """Of a file that `maker calibrate` wrote. Raises UsageError."""
+    try:
+        return Calibration.model_validate_json(Path(path).read_bytes())
+    except (OSError, ValidationError) as error:
+        why = error.strerror if isinstance(error, OSError) else _first(error)
+        raise UsageError(
+            f"{path} is no calibration that this version of Maker can read: {why}; "
+            "make one with `maker calibrate`"
+        ) from None
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"

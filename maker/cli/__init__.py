@@ -21,6 +21,7 @@ from maker.cli import (
     look,
     models,
     new,
+    plan,
     replay,
     result,
     run,
@@ -42,6 +43,7 @@ app.command("submit")(submit.submit)
 app.command("logs")(jobs.logs)
 app.command("stop")(jobs.stop)
 app.command("new")(new.new)
+app.command("plan")(plan.plan)
 app.command("check")(check.check)
 app.command("steps")(steps.steps)
 app.command("resume")(run.resume)

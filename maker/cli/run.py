@@ -79,6 +79,13 @@ def run(
     voter: Annotated[
         str | None, typer.Option(help="Another rule: first_to_k:k=4, majority:n=5.", envvar="MAKER_VOTER")
     ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(help="In place of --k: how probably all steps shall end right, by --calibration."),
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `maker calibrate` wrote of this task and model.")
+    ] = None,
     red_flags: Annotated[
         str, typer.Option(help="Rules joined by |, such as truncated|too_long:tokens=700|refusal.")
     ] = "truncated",
@@ -117,7 +124,8 @@ def run(
     params = parameters([*(parameter or []), *_input(task, input)])
     asked = partial(api.run, task, params=params, model=model or None, judge=judge or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
-    _show(partial(asked, escalate=escalate, **more, **operation), as_json)
+    more |= {"target": target, "calibration": calibration, "escalate": escalate}
+    _show(partial(asked, **more, **operation), as_json)
 
 
 @operational

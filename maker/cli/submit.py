@@ -159,7 +159,7 @@ def _placed(name: str, word: str, folder: Folder, found: list[str]) -> str:
             return _placed_spec(word, place, folder, found)
         case "red_flags":
             return "|".join(_placed_spec(each.strip(), place, folder, found) for each in word.split("|"))
-        case "input":
+        case "input" | "calibration":
             return place(word)
         case "parameter":
             key, _, value = word.partition("=")

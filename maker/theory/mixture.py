@@ -15,7 +15,7 @@ from scipy.special import xlog1py, xlogy
 
 from maker.theory.race import budget, expected_votes, wrong
 
-MOST = 10_000
+MOST = 1000
 """The largest k that is looked at."""
 _LIKELIER = 4.6
 """Log of how much likelier two groups must be than one: 1 % of the chi-squared law of 2 more parameters."""
