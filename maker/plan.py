@@ -195,7 +195,8 @@ def _of_the_target(offer: Offer, aim: Aim, k: int | None, at_most: float, uncert
     elif k is None:
         worst = 1 - min(group.p for group in offer.bounded)
         yield (
-            f"no k up to {MAX_SAMPLES} reaches {aim.target:g}: the error may be {worst:.3g} (seen: {offer.error:.3g}) and at 1/2 more votes do not help; sample more, or take another model"
+            f"no k up to {MAX_SAMPLES} reaches {aim.target:g}: the error may be {worst:.3g} (seen: "
+            f"{offer.error:.3g}), and at 1/2 more votes do not help; sample more, or take another model"
         )
     if hard is not None and k is not None:
         bound = 1 - offer.bounded[-1].p
