@@ -67,7 +67,7 @@ def compare(seen: Sequence[tuple[Calibration, float]], aim: Aim, table: Prices) 
         if number < offer.steps
     ]
     supposed = tuple(plan(each, aim) for each in [*pairs, *each_call])
-    best = min((each for each in measured if each.k), key=_price, default=None)
+    best = min((each for each in measured if each.k), key=price, default=None)
     clocks = tuple(_clock(best, segments) for segments in SEGMENTS) if best else ()
     return Choices(measured, supposed, best, clocks, tuple(_notes(measured, supposed, best)))
 
@@ -104,7 +104,8 @@ def _alike(one: Offer, other: Offer) -> bool:
     return one.steps == other.steps and one.name != other.name
 
 
-def _price(found: Plan) -> float:
+def price(found: Plan) -> float:
+    """What plans are compared by: money, or samples where there are no prices."""
     return found.samples if found.cost is None else found.cost
 
 
@@ -123,10 +124,10 @@ def _notes(measured: Sequence[Plan], supposed: Sequence[Plan], best: Plan | None
         yield from _rule(measured, best)
         yield from _against(measured, best)
     for kind in ([each for each in supposed if each.offer.per_call == number] for number in (1, *PER_CALL)):
-        cheapest = min((each for each in kind if each.k), key=_price, default=None)
-        if cheapest and (best is None or _price(cheapest) < WORTH * _price(best)):
+        cheapest = min((each for each in kind if each.k), key=price, default=None)
+        if cheapest and (best is None or price(cheapest) < WORTH * price(best)):
             what = "samples" if cheapest.cost is None else "cost"
-            less = f" for {_price(cheapest) / _price(best):.2f} of the {what}" if best else ""
+            less = f" for {price(cheapest) / price(best):.2f} of the {what}" if best else ""
             yield f"worth a calibration: {cheapest.offer.name}, which would do with k = {cheapest.k}{less}"
 
 
@@ -146,7 +147,7 @@ def _against(measured: Sequence[Plan], best: Plan) -> Iterator[str]:
     """More votes of one against fewer of a better one."""
     for each in measured:
         if each is not best and each.k:
-            times = _price(each) / _price(best) if _price(best) else math.inf
+            times = price(each) / price(best) if price(best) else math.inf
             than = f"{best.offer.name} at k = {best.k}"
             yield f"{each.offer.name} at k = {each.k} costs {times:.2f} times {than}"
 

@@ -102,8 +102,9 @@ def _text(found: Choices) -> Iterator[str]:
     for each in found.measured:
         yield from _one(each)
         yield ""
-    if len(found.measured) > 1 or found.supposed:
-        yield from _table([*found.measured, *found.supposed])
+    rows = [*found.measured, *_cheaper(found)]
+    if len(rows) > 1:
+        yield from _table(rows)
         yield ""
     if found.best:
         yield "chains at a time  " + "  ".join(
@@ -112,6 +113,14 @@ def _text(found: Choices) -> Iterator[str]:
         )
         yield f"best: {inert(found.best.offer.name)}, --k {found.best.k}"
     yield from (f"- {inert(note, 500)}" for note in found.notes)
+
+
+def _cheaper(found: Choices) -> list[Plan]:
+    """Of what was not measured, that which would do with less than the best; JSON has the rest."""
+    from maker.choices import price
+
+    most = price(found.best) if found.best else math.inf
+    return [each for each in found.supposed if each.k and price(each) < most]
 
 
 def _one(each: Plan) -> Iterator[str]:
