@@ -115,23 +115,27 @@ def plan(offer: Offer, aim: Aim) -> Plan:
     at_most = success_at_most(sum(group.weight for group in offer.groups if group.p <= 0.5), offer.steps)
     lost = mixture_wrong(offer.groups if uncertain else offer.bounded, k) if k else 1.0
     success = success_at_most(lost, offer.steps)
-    spent = _spent(offer, k) if k else (math.nan,) * 4
+    spent = _spent(offer, k) if k else (math.nan, math.nan, math.nan, math.nan)
     times = _times(offer, aim, k) if k else (math.nan, math.nan)
     cost = None if offer.price is None else offer.price * spent[1]
     return Plan(
-        offer,
-        aim,
-        k,
-        k_min(1 - offer.error, aim.target, offer.steps) if offer.error else 1,
-        alike,
-        success,
-        at_most,
-        success * success_at_most(offer.wrong_majority, offer.steps),
-        *spent,
-        cost,
-        *times,
-        _escalation(offer, aim, k),
-        tuple(_warnings(offer, aim, k, at_most, uncertain, cost)),
+        offer=offer,
+        aim=aim,
+        k=k,
+        k_seen=k_min(1 - offer.error, aim.target, offer.steps),
+        k_alike=alike,
+        success=success,
+        success_at_most=at_most,
+        success_certain=success * success_at_most(offer.wrong_majority, offer.steps),
+        votes=spent[0],
+        samples=spent[1],
+        tokens_in=spent[2],
+        tokens_out=spent[3],
+        cost=cost,
+        seconds=times[0],
+        seconds_ahead=times[1],
+        escalation=_escalation(offer, aim, k),
+        warnings=tuple(_warnings(offer, aim, k, at_most, uncertain, cost)),
     )
 
 
