@@ -22,7 +22,7 @@ from maker.model import Model
 from maker.nouns import Sample
 from maker.panel import Member, Panel
 from maker.plugins import Plugin
-from maker.task import Task
+from maker.task import Decomposer, Task
 from maker.voter import Voter, Want
 
 ANY = 1 << 30
@@ -32,8 +32,12 @@ _Names: TypeAlias = dict[Source, str]
 
 
 def task(manifest: Manifest) -> Task:
-    plugin = _plugin(plugins.DECOMPOSERS, manifest.task)
-    return Task(plugin.make(manifest.parameters), manifest.task.spec)
+    return Task(decomposer(manifest.task, manifest.parameters), manifest.task.spec)
+
+
+def decomposer(source: Source, parameters: Mapping[str, object]) -> Decomposer:
+    made: Decomposer = _plugin(plugins.DECOMPOSERS, source).make(parameters)
+    return made
 
 
 def offline_panel(manifest: Manifest) -> Panel:

@@ -1,0 +1,175 @@
+"""How often the 95 % intervals of a calibration hold a truth that is known, and how wide they are.
+
+    python -m benchmarks.coverage              300 repetitions a point, of the figures alone
+    python -m benchmarks.coverage --through    fewer, each a whole calibration with its journal
+
+A step is hard or not by chance, a vote at it wrong by its own error; flags come by chance, latencies are
+lognormal. The truth is that of all steps there could be. An interval that holds 95 % of the time holds in
+fewer than 274 of 300 repetitions about once in 800.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.record import keep
+from maker import calibrator, measure
+from maker.calibration import Mean, Share
+from maker.measure import Draw, Figures
+
+RATES, STEPS, DRAWS = (0.9, 0.99, 0.998), (100, 1000), 3
+THROUGH = {100: 20, 1000: 4}
+"""Repetitions by steps, where each is a run."""
+FLAGS, SIGMA, LATENCY = 0.03, 0.5, 0.02
+NEEDED = 274
+MEASURED = ("error", "valid", "rho", "again", "contested", "collisions", "collisions_unflagged", "latency")
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated model, as `sim` takes it."""
+
+    name: str
+    error: float
+    """Of easy steps."""
+    hard: float = 0.0
+    hard_error: float = 0.0
+
+    def moment(self, wrong: int, right: int = 0) -> float:
+        """Mean over steps of e**wrong * (1 - e)**right."""
+        easy, hard = self.error, self.hard_error
+        first = (1 - self.hard) * easy**wrong * (1 - easy) ** right
+        return first + self.hard * hard**wrong * (1 - hard) ** right
+
+    def truth(self, draws: int) -> dict[str, float]:
+        e, both = self.moment(1), self.moment(2)
+        lost = (FLAGS + (1 - FLAGS) * self.error, FLAGS + (1 - FLAGS) * self.hard_error)
+        return {
+            "error": e,
+            "valid": 1 - FLAGS,
+            "rho": (both - e * e) / (e * (1 - e)),
+            "again": both / e,
+            "contested": self._contested(draws),
+            "collisions": both,
+            "collisions_unflagged": (1 - self.hard) * lost[0] ** 2 + self.hard * lost[1] ** 2,
+            "latency": LATENCY * math.exp(SIGMA**2 / 2),
+        }
+
+    def _contested(self, draws: int) -> float:
+        """Of steps with a valid vote; the wrong answer is always the same."""
+        some = [math.comb(draws, n) * (1 - FLAGS) ** n * FLAGS ** (draws - n) for n in range(1, draws + 1)]
+        alike = [1 - self.moment(n) - self.moment(0, n) for n in range(1, draws + 1)]
+        return sum(p * q for p, q in zip(some, alike, strict=True)) / sum(some)
+
+    def model(self, repetition: int) -> str:
+        hard = f",hard={self.hard},hard_error={self.hard_error},hard_seed={repetition}" if self.hard else ""
+        return f"sim:error={self.error},flags={FLAGS},latency={LATENCY / 100},sigma={SIGMA}{hard}"
+
+
+def worlds(p: float) -> Iterator[World]:
+    """All steps alike; a fifth of the errors at hard steps; all of them there."""
+    error = 1 - p
+    yield World("alike", error)
+    yield World("some at hard steps", 0.8 * error / (1 - 0.5 * error), 0.5 * error, 0.4)
+    yield World("all at hard steps", 0.0, 2 * error, 0.5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--through", action="store_true")
+    parser.add_argument("--repetitions", type=int, default=300)
+    given = parser.parse_args()
+    rows = []
+    for p, steps in itertools.product(RATES, STEPS):
+        repetitions = THROUGH[steps] if given.through else given.repetitions
+        for world in list(worlds(p))[2:] if given.through else worlds(p):
+            rows += measured(p, steps, DRAWS, world, repetitions, given.through)
+        if not given.through:
+            rows += measured(p, steps, 1, next(worlds(p)), repetitions, False)
+    option = " --through" if given.through else ""
+    keep("coverage-through" if given.through else "coverage", rows, f"python -m benchmarks.coverage{option}")
+    short = [row for row in rows if row["held"] * 300 < NEEDED * row["of"]]
+    print(f"{len(short)} of {len(rows)} hold less often than {NEEDED} of 300: {short}")
+
+
+def measured(
+    p: float, steps: int, draws: int, world: World, repetitions: int, through: bool
+) -> list[dict[str, Any]]:
+    """A row for each figure: in how many repetitions its interval held the truth, and the widths."""
+    truth = world.truth(draws)
+    draw = drawn_through if through else drawn
+    found = [draw(world, steps, draws, repetition) for repetition in range(repetitions)]
+    rows = []
+    for name in MEASURED if draws > 1 else ("error", "valid"):
+        intervals: Sequence[Share | Mean] = [each[name] for each in found]  # type: ignore[literal-required]
+        held = sum(each.low <= truth[name] <= each.high for each in intervals)
+        rows.append(
+            {
+                "p": p,
+                "steps": steps,
+                "draws": draws,
+                "errors": world.name,
+                "figure": name,
+                "truth": float(f"{truth[name]:.4g}"),
+                "held": held,
+                "of": repetitions,
+                "width": float(f"{statistics.median(each.high - each.low for each in intervals):.3g}"),
+            }
+        )
+    return rows
+
+
+def _pool() -> list[list[Draw]]:
+    """Right, wrong and flagged draws, each with latencies in even quantiles."""
+    quantile = statistics.NormalDist().inv_cdf
+    latencies = [LATENCY * math.exp(SIGMA * quantile((n + 0.5) / 4000)) for n in range(4000)]
+    kinds: list[tuple[int | None, str]] = [(0, ""), (1, ""), (None, "malformed")]
+    return [[Draw(*kind, 100, 20, latency) for latency in latencies] for kind in kinds]
+
+
+POOL = _pool()
+
+
+def drawn(world: World, steps: int, draws: int, repetition: int) -> Figures:
+    """The figures of made-up draws."""
+    chance = Random(f"{world}/{steps}/{draws}/{repetition}")
+    return measure.figures([list(_step(world, draws, chance)) for _ in range(steps)])
+
+
+def _step(world: World, draws: int, chance: Random) -> Iterator[Draw]:
+    error = world.hard_error if chance.random() < world.hard else world.error
+    for _ in range(draws):
+        flagged, wrong = chance.random() < FLAGS, chance.random() < error
+        yield chance.choice(POOL[2 if flagged else int(wrong)])
+
+
+def drawn_through(world: World, steps: int, draws: int, repetition: int) -> Figures:
+    """The same through a run: sampled steps, the simulated model, the journal, and reading it back."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, found = calibrator.calibrate(
+            "hanoi",
+            params={"disks": 20},
+            model=world.model(repetition),
+            steps=steps,
+            draws=draws,
+            seed=repetition,
+            run_dir=Path(folder) / "run",
+            engine="inline",
+        )
+    assert found is not None
+    latency = found.latency
+    scaled = Mean(value=latency.value * 100, low=latency.low * 100, high=latency.high * 100)
+    return {**found.model_dump(), **{name: getattr(found, name) for name in MEASURED}, "latency": scaled}  # type: ignore[typeddict-item]
+
+
+if __name__ == "__main__":
+    main()
