@@ -38,11 +38,11 @@ def share(clusters: Sequence[Cluster]) -> Interval:
 
 
 def _effect(clusters: Sequence[Cluster], hits: int, trials: int) -> float:
-    """How many trials tell as much as one that is independent."""
+    """How many trials tell as much as one that is independent; 1 or more."""
     value = hits / trials
     size = sum(of * of for _, of in clusters) / trials
     seen = sum((hit - value * of) ** 2 for hit, of in clusters)
-    return (seen + size * size) / (trials * value * (1 - value) + size)
+    return max(1.0, (seen + size * size) / (trials * value * (1 - value) + size))
 
 
 def average(clusters: Sequence[Sequence[float]]) -> Average:
