@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Literal, Unpack
 
-from maker import api, assembly, measure, place, plugins
+from maker import api, asked, assembly, measure, place, plugins
 from maker.ballot import Ballot
 from maker.calibration import Calibration
 from maker.cluster.coordinator import Progress
 from maker.decomposers.sampled import WALKED, Sampled, right
 from maker.errors import PluginError, UsageError
 from maker.guard import guarded
-from maker.manifest import Manifest, Source
+from maker.manifest import Manifest
 from maker.measure import Draw, StepDraws
 from maker.nouns import Json, Step
 from maker.operation import Operational
@@ -55,7 +55,7 @@ def calibrate(
     two steps.
     """
     subject = plugins.find(plugins.DECOMPOSERS, plugins.spec_of(task))
-    source = Source(spec=subject.spec, sha256=subject.sha256, defined=subject.defined)
+    source = asked.source(plugins.DECOMPOSERS, subject.spec)
     typed = subject.typed(params or {})
     sampled = Sampled(source, typed, steps, seed)
     if sampled.origin == "votes" or not hasattr(sampled, "truth"):
