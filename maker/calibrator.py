@@ -84,7 +84,7 @@ def of_run(run: str | Place) -> Calibration | None:
     subject = assembly.task(manifest)
     of = subject.decomposer
     draws = _first_draws(manifest)
-    reader = _Reader(subject, draws)
+    reader = Reader(subject, draws)
     truth: Literal["verifier", "disagreement"] = "verifier" if reader.truthful else "disagreement"
     if not reader.truthful:
         _check_draws(manifest.task.spec, draws)
@@ -124,7 +124,7 @@ def _first_draws(manifest: Manifest) -> int:
     return min(verdict.votes, manifest.max_samples)
 
 
-class _Reader:
+class Reader:
     """From the journal of a run to how each of the first draws at its steps came out."""
 
     def __init__(self, subject: Task, draws: int) -> None:
@@ -191,7 +191,7 @@ def _most(votes: Mapping[str, Sequence[int]]) -> str | None:
     return max(voted)[2] if voted else None
 
 
-def _hidden(steps: int, reader: _Reader, sampled: Sampled | None) -> str:
+def _hidden(steps: int, reader: Reader, sampled: Sampled | None) -> str:
     """What was not looked at, or cannot be."""
     said = [_STEPS_OF[sampled.origin] if sampled else "The steps are those that the run decided."]
     if sampled and sampled.origin != "sample" and (sampled.length or 0) > WALKED:
