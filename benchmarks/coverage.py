@@ -6,8 +6,8 @@
 
 A step is hard or not by chance, a vote at it wrong by its own error; flags come by chance, latencies are
 lognormal. The truth is that of all steps there could be. An interval that holds 95 % of the time holds in
-fewer than 274 of 300 repetitions about once in 800. Of the embedded model 3,000 steps are drawn once: they are
-all steps there are, and each repetition chooses from them with replacement.
+fewer than 274 of 300 repetitions about once in 800. Of the embedded model 3,000 steps are drawn once: they
+are all steps there are, and each repetition chooses from them with replacement.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ THROUGH = {100: 20, 1000: 4}
 """Repetitions by steps, where each is a run."""
 FLAGS, SIGMA, LATENCY = 0.03, 0.5, 0.02
 NEEDED = 274
+LATENCIES = 4000
 MEASURED = ("error", "valid", "rho", "again", "contested", "collisions", "collisions_unflagged", "latency")
 
 
@@ -172,7 +173,7 @@ def _embedded_steps(model: str) -> list[StepDraws]:
 def _pool() -> list[list[Draw]]:
     """Right, wrong and flagged draws, each with latencies in even quantiles."""
     quantile = statistics.NormalDist().inv_cdf
-    latencies = [LATENCY * math.exp(SIGMA * quantile((n + 0.5) / 4000)) for n in range(4000)]
+    latencies = [LATENCY * math.exp(SIGMA * quantile((n + 0.5) / LATENCIES)) for n in range(LATENCIES)]
     kinds: list[tuple[int | None, str]] = [(0, ""), (1, ""), (None, "malformed")]
     return [[Draw(*kind, 100, 20, latency) for latency in latencies] for kind in kinds]
 
@@ -190,7 +191,7 @@ def _step(world: World, draws: int, chance: Random) -> Iterator[Draw]:
     error = world.hard_error if chance.random() < world.hard else world.error
     for _ in range(draws):
         flagged, wrong = chance.random() < FLAGS, chance.random() < error
-        yield chance.choice(POOL[2 if flagged else int(wrong)])
+        yield POOL[2 if flagged else int(wrong)][int(chance.random() * LATENCIES)]
 
 
 def drawn_through(world: World, steps: int, draws: int, repetition: int) -> Figures:

@@ -93,8 +93,8 @@ def _lengths(calibration: Calibration, y: int) -> Iterator[str]:
 
 def _least(drawn: list[Share]) -> float:
     """The left end of the axis: a power of ten below all that is to be seen, and no less than 1e-6."""
-    ends = [end for share in drawn for end in (share.low, share.value) if end > 0]
-    return max(1e-6, 10.0 ** math.floor(math.log10(min([*ends, 0.01]))))
+    ends = [end for share in drawn for end in (share.low, share.value, share.high) if end > 0]
+    return max(1e-6, 10.0 ** math.floor(math.log10(min([*ends, 0.1]))))
 
 
 def _x(value: float, least: float) -> float:

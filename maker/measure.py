@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypedDict
 
 from maker.calibration import Length, Mean, Share, Votes
@@ -62,7 +63,7 @@ BINS = 20
 
 def figures(steps: Sequence[StepDraws]) -> Figures:
     """Of all steps."""
-    tallies = [_tally(draws) for draws in steps]
+    tallies = [_tally(tuple([draw.answer for draw in draws])) for draws in steps]
     votes = [(t.wrong, t.right + t.wrong) for t in tallies]
     pairs = [(t.wrong * (t.wrong - 1), t.wrong * (t.right + t.wrong - 1)) for t in tallies]
     voted = [t for t in tallies if t.right + t.wrong]
@@ -98,8 +99,9 @@ class _Tally:
     flagged: int
 
 
-def _tally(draws: StepDraws) -> _Tally:
-    answers = Counter(draw.answer for draw in draws)
+@lru_cache
+def _tally(said: tuple[int | None, ...]) -> _Tally:
+    answers = Counter(said)
     flagged, right = answers.pop(None, 0), answers.pop(0, 0)
     return _Tally(right, answers.total(), max(answers.values(), default=0), flagged)
 

@@ -127,7 +127,8 @@ def _show(found: Calibration, console: Console, out: Path) -> None:
         ("tokens out", found.tokens_out, 1),
         ("latency, seconds", found.latency, 3),
     ):
-        table.add_row(words, "", "", *_mean(mean, digits))
+        unknown = mean is found.rho and not found.again.of
+        table.add_row(words, "", "", *_mean(mean, digits, unknown))
     console.print(table)
     if found.flags:
         flags = ", ".join(f"{reason} {count:,}" for reason, count in found.flags.items())
@@ -141,5 +142,6 @@ def _share(share: Share) -> tuple[str, str, str, str]:
     return f"{share.count:,}", f"{share.of:,}", value, f"{share.low:.3g} to {share.high:.3g}"
 
 
-def _mean(mean: Mean, digits: int) -> tuple[str, str]:
-    return f"{mean.value:,.{digits}f}", f"{mean.low:,.{digits}f} to {mean.high:,.{digits}f}"
+def _mean(mean: Mean, digits: int, unknown: bool) -> tuple[str, str]:
+    value = "-" if unknown else f"{mean.value:,.{digits}f}"
+    return value, f"{mean.low:,.{digits}f} to {mean.high:,.{digits}f}"
