@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -12,13 +11,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from maker import asked, assembly, calibration_picture, calibrator, plugins
+from maker import asked, calibration_picture, calibrator, plugins, run
 from maker.calibration import Calibration
 from maker.decomposers.hanoi import Hanoi
 from maker.decomposers.sampled import Sampled, original
-from maker.errors import UsageError
+from maker.errors import IncompatibleResumeError, UsageError
 from maker.manifest import Source
 from maker.nouns import Step
+from maker.result import RunResult
 from maker.run_directory import RunDirectory
 from maker.task import Task
 from tests.conftest import Maker
@@ -101,14 +101,14 @@ TRUTH = """
 """
 
 
-def forest(maker: Maker, truth: bool = True) -> Source:
-    file = maker.folder / "forest.py"
+def forest(folder: Path, truth: bool = True) -> Source:
+    file = folder / "forest.py"
     file.write_text(FOREST + TRUTH * truth)
     return asked.source(plugins.DECOMPOSERS, f"{file}:Forest")
 
 
-def test_without_a_way_to_jump_the_right_path_is_walked_through_forks(maker: Maker) -> None:
-    steps = originals(Sampled(forest(maker), {}, 100))
+def test_without_a_way_to_jump_the_right_path_is_walked_through_forks(tmp_path: Path) -> None:
+    steps = originals(Sampled(forest(tmp_path), {}, 100))
     walked = sorted((step.segment, step.index, step.state) for step in steps)
     assert walked[:6] == [
         ("a", 0, 10),
@@ -121,8 +121,8 @@ def test_without_a_way_to_jump_the_right_path_is_walked_through_forks(maker: Mak
     assert len(walked) == 12, "proposals are not voted on, so not sampled"
 
 
-def test_without_truth_chains_begin_where_segments_do(maker: Maker) -> None:
-    sampled = Sampled(forest(maker, truth=False), {}, 6)
+def test_without_truth_chains_begin_where_segments_do(tmp_path: Path) -> None:
+    sampled = Sampled(forest(tmp_path, truth=False), {}, 6)
     assert sampled.origin == "votes"
     first, second = sampled.segments()
     assert {first.state["state"], second.state["state"]} == {10, 20}
@@ -135,51 +135,51 @@ def test_without_truth_chains_begin_where_segments_do(maker: Maker) -> None:
 # -- what it finds ---------------------------------------------------------------------------------
 
 
-def calibrated(maker: Maker, *words: object, code: int = 0) -> Calibration:
-    ended = maker("calibrate", *words, "--json")
-    assert ended.code == code, ended.err
-    found = ended.events[-1]
-    assert found.pop("event") == "calibration"
-    kept = Calibration.model_validate_json((maker.folder / "calibration.json").read_text())
-    assert kept == Calibration.model_validate(found)
-    return kept
+def calibrated(folder: Path, task: str = "hanoi", **asked: Any) -> tuple[RunResult, Calibration]:
+    asked = {"params": {"disks": 12} if task == "hanoi" else {}, "run_dir": folder / "r", **asked}
+    result, found = calibrator.calibrate(task, engine="inline", **asked)
+    assert found is not None
+    assert Calibration.model_validate_json(found.model_dump_json()) == found
+    return result, found
 
 
-def test_a_calibration_finds_the_rates_of_a_simulated_model(maker: Maker) -> None:
+def test_a_calibration_finds_the_rates_of_a_simulated_model(tmp_path: Path) -> None:
     model = "sim:error=0.05,flags=0.1,rivals=2"
-    found = calibrated(maker, "hanoi", "-T", "disks=12", "--model", model, "--steps", 300, "--draws", 4)
+    _, found = calibrated(tmp_path, model=model, steps=300, draws=4)
     assert (found.truth, found.steps, found.draws, found.length) == ("verifier", 300, 4, 4095)
-    assert (found.task.spec, found.parameters) == ("hanoi", {"disks": 12})
+    assert (found.task, found.parameters) == (HANOI, {"disks": 12})
     for share, truth in ((found.error, 0.05), (found.valid, 0.9), (found.collisions, 0.0025)):
         assert share.low <= truth <= share.high
-    assert found.error.of == found.valid.count and found.valid.of == 1200
+    assert found.error.of == found.valid.count
+    assert found.valid.of == 1200
     assert found.rho.low <= 0 <= found.rho.high < 0.3
     assert found.flags == {"malformed": 1200 - found.valid.count}
-    assert "whole task" in found.hidden and "no k helps" in found.hidden
-    picture = ElementTree.parse(maker.folder / "calibration.svg").getroot()
-    assert picture.tag.endswith("svg")
+    assert "whole task" in found.hidden
+    assert "no k helps" in found.hidden
 
 
-def test_hard_steps_show_as_correlation(maker: Maker) -> None:
+def test_hard_steps_show_as_correlation(tmp_path: Path) -> None:
+    params = {"left": "98765432109876", "right": "12345678909876", "op": "multiply"}
     model = "sim:error=0.0,hard=0.1,hard_error=0.5"
-    found = calibrated(maker, "arithmetic", "-T", "left=98765432109876", "-T", "right=12345678909876",
-                       "-T", "op=multiply", "--model", model, "--steps", 200, "--draws", 3)  # fmt: skip
+    _, found = calibrated(tmp_path, "arithmetic", params=params, model=model, steps=200)
     assert found.steps == 196
-    assert found.rho.low > 0
-    assert found.rho.low <= 0.474 <= found.rho.high
+    assert 0 < found.rho.low <= 0.474 <= found.rho.high
     assert "path that the task's truth" in found.hidden
 
 
-def test_without_truth_the_most_voted_answer_is_held_right_and_it_says_so(maker: Maker) -> None:
-    forest(maker, truth=False)
-    (maker.folder / "says.py").write_text(SAYS)
-    found = calibrated(maker, "forest.py:Forest", "--model", "says.py:Says", "--steps", 4, "--draws", 3)
+def test_without_truth_the_most_voted_answer_is_held_right_and_it_says_so(tmp_path: Path) -> None:
+    task = forest(tmp_path, truth=False).spec
+    (tmp_path / "says.py").write_text(SAYS)
+    model = f"{tmp_path / 'says.py'}:Says"
+    _, found = calibrated(tmp_path, task, model=model, steps=4)
     assert found.truth == "disagreement"
     assert found.steps == 4
     assert (found.error.count, found.error.of) == (2, 12), "draw 1 of each first step says something else"
     assert found.contested.count == 2
-    assert "cannot be seen" in found.hidden and "nothing behind a fork" in found.hidden
-    assert maker("calibrate", "forest.py:Forest", "--model", "says.py:Says", "--draws", 2).code == 2
+    assert "cannot be seen" in found.hidden
+    assert "nothing behind a fork" in found.hidden
+    with pytest.raises(UsageError, match="expected 3 or more"):
+        calibrated(tmp_path, task, model=model, draws=2)
 
 
 SAYS = """
@@ -199,98 +199,85 @@ class Says:
 """
 
 
-def test_an_ordinary_run_is_measured_by_the_votes_that_every_step_has(maker: Maker) -> None:
-    maker("run", "hanoi", "-T", "disks=8", "--model", "sim:error=0.1,flags=0.05", "--run-dir", "r", "--k", 3)
-    found = calibrated(maker, "--from", "r")
+def test_an_ordinary_run_is_measured_by_the_votes_that_every_step_has(tmp_path: Path) -> None:
+    model = "sim:error=0.1,flags=0.05"
+    run("hanoi", params={"disks": 8}, model=model, run_dir=tmp_path / "r", k=3, engine="inline")
+    found = calibrator.of_run(tmp_path / "r")
+    assert found is not None
     assert (found.steps, found.draws, found.truth) == (255, 3, "verifier")
     assert found.valid.of == 765
     assert found.error.low <= 0.1 <= found.error.high
     assert "the run decided" in found.hidden
 
 
-def test_a_calibration_that_was_killed_goes_on_with_what_it_had(maker: Maker) -> None:
-    words = ("calibrate", "hanoi", "-T", "disks=10", "--model", "sim:error=0.05,latency=30ms", "--steps", 200,
-             "--run-dir", "r", "--json")  # fmt: skip
+def test_a_budget_ends_it_early_with_what_was_seen_and_it_goes_on(tmp_path: Path) -> None:
+    asked = {"model": "sim:error=0.05", "steps": 100}
+    first, seen = calibrated(tmp_path, max_calls=150, **asked)
+    assert first.status == "budget"
+    assert 40 <= seen.steps <= 50
+    second, whole = calibrated(tmp_path, **asked)
+    assert (second.status, second.samples, whole.steps) == ("done", 300, 100)
+    with pytest.raises(IncompatibleResumeError, match="models"):
+        calibrated(tmp_path, model="sim:error=0.1", steps=100)
+
+
+def test_a_step_that_is_flagged_throughout_counts(tmp_path: Path) -> None:
+    result, found = calibrated(tmp_path, model="sim:flags=0.5", steps=60, draws=2)
+    assert result.status == "parked"
+    assert found.steps == 60
+    assert found.valid.of == 120
+    assert found.collisions.of < found.collisions_unflagged.of == 60
+
+
+def test_a_task_whose_file_has_changed_is_refused(tmp_path: Path) -> None:
+    source = forest(tmp_path)
+    calibrated(tmp_path, source.spec, model="sim", steps=12)
+    file = tmp_path / "forest.py"
+    file.write_text(file.read_text() + "\n# another\n")
+    with pytest.raises(IncompatibleResumeError, match=r"forest\.py"):
+        calibrator.of_run(tmp_path / "r")
+
+
+def test_a_picture_holds_outside_text_escaped(tmp_path: Path) -> None:
+    _, found = calibrated(tmp_path, model="sim:error=0.3", steps=20)
+    source = Source(spec="<script>&\x1b[31m", sha256="")
+    drawn = calibration_picture.svg(found.model_copy(update={"models": [source]}))
+    assert "<script>" not in drawn
+    assert "\x1b" not in drawn
+    ElementTree.fromstring(drawn)
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+def test_the_command_that_was_killed_goes_on_with_what_it_had(maker: Maker) -> None:
+    model = "sim:error=0.05,latency=30ms"
+    words = ("calibrate", "hanoi", "-T", "disks=10", "--model", model, "--steps", 200, "--run-dir", "r")
     process = maker.start(*words)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     run = RunDirectory(maker.folder / "r")
     while time.monotonic() < deadline and _samples(run) < 60:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    had = _samples(run)
-    assert 60 <= had < 600
-    ended = maker(*words)
-    assert ended.events[-1]["steps"] == 200
-    assert ended.events[-2]["samples"] == 600
+    assert 60 <= _samples(run) < 600
+    assert not (maker.folder / "calibration.json").exists()
+    ended = maker(*words, "--json")
+    assert [event["event"] for event in ended.events] == ["launch", "done", "calibration"]
+    assert (ended.events[1]["samples"], ended.events[2]["steps"]) == (600, 200)
     assert _samples(run) == 600, "nothing was drawn twice"
+    assert Calibration.model_validate_json((maker.folder / "calibration.json").read_text()).steps == 200
+    assert ElementTree.parse(maker.folder / "calibration.svg").getroot().tag.endswith("svg")
+    shown = maker("calibrate", "--from", "r", "--out", "again.json").out
+    assert "200 steps, 3 samples each, held against the task's own truth" in shown
+    assert "not seen: " in shown
+    assert (maker.folder / "again.json").read_text() == (maker.folder / "calibration.json").read_text()
+    assert maker("replay", "r", "--json").events[-1]["different"] == 0
 
 
 def _samples(run: RunDirectory) -> int:
     return sum(1 for _ in run.records(("sample",))) if (Path(str(run.path)) / "lanes").is_dir() else 0
 
 
-def test_a_budget_ends_it_early_with_what_was_seen(maker: Maker) -> None:
-    words = ("hanoi", "-T", "disks=10", "--model", "sim:error=0.05", "--steps", 100, "--run-dir", "r")
-    found = calibrated(maker, *words, "--max-calls", 150, code=4)
-    assert 40 <= found.steps <= 50
-    assert calibrated(maker, *words).steps == 100
-
-
-def test_a_calibration_replays_and_resumes_like_any_run(maker: Maker) -> None:
-    maker(
-        "calibrate",
-        "hanoi",
-        "-T",
-        "disks=8",
-        "--model",
-        "sim:error=0.1,flags=0.5",
-        "--steps",
-        50,
-        "--run-dir",
-        "r",
-    )
-    assert maker("replay", "r", "--json").events[-1]["different"] == 0
-    assert maker("verify", "r").code == 0
-    again = maker(
-        "calibrate", "hanoi", "-T", "disks=8", "--model", "sim:error=0.1", "--steps", 50, "--run-dir", "r"
-    )
-    assert again.code == 7
-    assert "models" in again.err
-
-
-def test_a_task_whose_file_has_changed_is_refused(maker: Maker) -> None:
-    forest(maker)
-    words = ("calibrate", "forest.py:Forest", "--model", "sim", "--steps", 12, "--run-dir", "r")
-    assert maker(*words).code == 0
-    file = maker.folder / "forest.py"
-    file.write_text(file.read_text() + "\n# another\n")
-    assert maker(*words).code == 7
-    assert maker("calibrate", "--from", "r").code == 7
-
-
 def test_it_is_a_task_or_a_run(maker: Maker) -> None:
     assert maker("calibrate").code == 2
-    assert maker("calibrate", "hanoi", "--from", "r").code == 2
-
-
-def test_a_picture_holds_outside_text_escaped(maker: Maker) -> None:
-    found = calibrated(maker, "hanoi", "-T", "disks=5", "--model", "sim:error=0.3", "--steps", 20)
-    source = Source(spec="<script>&\x1b[31m", sha256="")
-    drawn = calibration_picture.svg(found.model_copy(update={"models": [source]}))
-    assert "<script>" not in drawn and "\x1b" not in drawn
-    ElementTree.fromstring(drawn)
-
-
-def test_from_python() -> None:
-    assert callable(calibrator.calibrate)
-    with pytest.raises(UsageError, match="2 or more"):
-        hanoi(5, 1)
-
-
-def test_a_calibration_is_an_ordinary_run_of_sampled_steps(maker: Maker) -> None:
-    maker("calibrate", "hanoi", "-T", "disks=5", "--model", "sim", "--steps", 5, "--run-dir", "r")
-    manifest = RunDirectory(maker.folder / "r").manifest()
-    assert manifest.task.spec == "maker.decomposers.sampled:Sampled"
-    assert isinstance(assembly.task(manifest).decomposer, Sampled)
-    assert json.loads((maker.folder / "calibration.json").read_text())["seed"] == 0
