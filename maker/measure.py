@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TypedDict
 
 from maker.calibration import Length, Mean, Share, Votes
-from maker.theory.clusters import Average, average, correlation, share
+from maker.theory.clusters import Average, average, correlation, share, wrong_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,16 @@ BINS = 20
 def figures(steps: Sequence[StepDraws]) -> Figures:
     """Of all steps."""
     tallies = [_tally(tuple([draw.answer for draw in draws])) for draws in steps]
-    votes = [(t.wrong, t.right + t.wrong) for t in tallies]
-    pairs = [(t.wrong * (t.wrong - 1), t.wrong * (t.right + t.wrong - 1)) for t in tallies]
+    votes = [(t.right, t.wrong) for t in tallies]
     voted = [t for t in tallies if t.right + t.wrong]
     draws = [draw for each in steps for draw in each]
     return Figures(
         steps=len(steps),
         votes=_patterns(tallies),
         valid=_share((t.right + t.wrong, t.right + t.wrong + t.flagged) for t in tallies),
-        error=_share(votes),
-        rho=_mean(correlation(pairs, votes)),
-        again=_share(pairs),
+        error=_share((t.wrong, t.right + t.wrong) for t in tallies),
+        rho=_mean(correlation(votes)),
+        again=_share(wrong_again(votes)),
         same=_share((t.top, t.wrong) for t in tallies),
         contested=_of_steps(t.top > 0 and (t.right > 0 or t.wrong > t.top) for t in voted),
         majority_wrong=_of_steps(t.top >= t.right for t in voted),

@@ -139,6 +139,6 @@ def test_an_average_is_as_sure_as_its_clusters_are_many() -> None:
 
 
 def test_correlation_of_nothing_wrong_is_not_known() -> None:
-    found = correlation([(0, 0)] * 100, [(0, 3)] * 100)
+    found = correlation([(3, 0)] * 100)
     assert found.value == 0
     assert found.low < 0 and found.high == 1

@@ -10,11 +10,12 @@ Invariant: with clusters of one trial a share's interval is Clopper and Pearson'
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
+from maker.theory.correlation import rho
 from maker.theory.intervals import Interval, clopper_pearson
 
 Cluster = tuple[int, int]
@@ -61,25 +62,22 @@ def average(clusters: Sequence[Sequence[float]]) -> Average:
     return Average(mean, mean - reach, mean + reach)
 
 
-def correlation(pairs: Sequence[Cluster], votes: Sequence[Cluster]) -> Average:
-    """Of the errors of two votes of one cluster: (P(wrong again) - e) / (1 - e).
+def correlation(votes: Sequence[tuple[int, int]]) -> Average:
+    """rho of the errors of two votes of one cluster, each cluster as its (right, wrong) votes.
 
-    pairs: in each cluster the ordered pairs of votes whose first is wrong, and of them those whose second is
-    too; votes: wrong ones and all. The interval takes each of the two shares at the end of its own.
+    It is (P(wrong again) - e) / (1 - e); the interval takes each of the two shares at the end of its own. Where
+    nothing is wrong, 0 stands for what is not known.
     """
-    again, error = share(pairs), share(votes)
-    e, both = _ratio(votes), _ratio(pairs)
-    return Average(
-        _excess(both, e) if any(of for _, of in pairs) else 0.0,
-        _excess(again.low, error.high),
-        _excess(again.high, error.low),
-    )
+    again, error = share(wrong_again(votes)), share([(wrong, right + wrong) for right, wrong in votes])
+    low, high = _excess(again.low, error.high), _excess(again.high, error.low)
+    value = rho((right, wrong, 1) for right, wrong in votes) or 0.0
+    return Average(min(max(value, low), high), low, high)
+
+
+def wrong_again(votes: Iterable[tuple[int, int]]) -> list[Cluster]:
+    """Of ordered pairs of votes whose first is wrong, those whose second is too, by (right, wrong) votes."""
+    return [(wrong * (wrong - 1), wrong * (right + wrong - 1)) for right, wrong in votes]
 
 
 def _excess(again: float, error: float) -> float:
     return max(-1.0, (again - error) / (1 - error)) if error < 1 else 0.0
-
-
-def _ratio(clusters: Sequence[Cluster]) -> float:
-    trials = sum(of for _, of in clusters)
-    return sum(hit for hit, _ in clusters) / trials if trials else 0.0
