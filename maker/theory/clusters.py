@@ -65,7 +65,7 @@ def average(clusters: Sequence[Sequence[float]]) -> Average:
 def correlation(votes: Sequence[tuple[int, int]]) -> Average:
     """rho of the errors of two votes of one cluster, each cluster as its (right, wrong) votes.
 
-    It is (P(wrong again) - e) / (1 - e); the interval takes each of the two shares at the end of its own. Where
+    It is (P(wrong again) - e) / (1 - e); the interval takes each share at the end of its own. Where
     nothing is wrong, 0 stands for what is not known.
     """
     again, error = share(wrong_again(votes)), share([(wrong, right + wrong) for right, wrong in votes])
