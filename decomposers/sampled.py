@@ -31,7 +31,7 @@ WALKED = 200_000
 Origin = Literal["sample", "truth", "votes"]
 T = TypeVar("T")
 
-_OF_STEPS = {"parse", "check", "same", "judge", "ruling", "truth", "mistake"}
+_OF_STEPS = {"parse", "check", "same", "judge", "ruling", "score", "variant", "truth", "mistake"}
 """Methods that are given a step first."""
 _NOT_OF_STEPS = {"verify", "join", "sample"}
 

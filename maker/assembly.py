@@ -78,7 +78,7 @@ class Panels:
         flags, cap = red_flags(manifest.red_flags), manifest.max_samples
         who = self._members(members), self._members(judges)
         cast = voter(manifest.voter)
-        ladder = Ladder(tuple(manifest.escalate), _first_want(cast, cap))
+        ladder = Ladder(tuple(manifest.escalate), first_want(cast, cap))
         self.own = Panel(cast, who[0], flags, cap, manifest.seed, who[1], ladder)
 
     def amended(self, amendment: Amendment) -> Panel:
@@ -124,7 +124,7 @@ class Panels:
         return self._made[source]
 
 
-def _first_want(cast: Voter, cap: int) -> int:
+def first_want(cast: Voter, cap: int) -> int:
     """Votes that a voter wants at first; PluginError if it raises."""
     verdict = guarded("the voter", None, cast.decide, Ballot(cap))
     return verdict.votes if isinstance(verdict, Want) else 1

@@ -12,12 +12,10 @@ from importlib.metadata import version
 from typing import Literal, Unpack
 
 from maker import api, asked, assembly, measure, place, plugins
-from maker.ballot import Ballot
 from maker.calibration import Calibration
 from maker.cluster.coordinator import Progress
 from maker.decomposers.sampled import WALKED, Sampled, right
-from maker.errors import PluginError, UsageError
-from maker.guard import guarded
+from maker.errors import UsageError
 from maker.manifest import Manifest
 from maker.measure import Draw, StepDraws
 from maker.nouns import Json, Step
@@ -28,7 +26,6 @@ from maker.result import RunResult
 from maker.retrace import Retraced, retrace
 from maker.run_directory import RunDirectory
 from maker.task import Task
-from maker.voter import Want
 
 STEPS, DRAWS = 1000, 3
 """As `maker calibrate` has them where nothing else is said."""
@@ -116,12 +113,9 @@ def _check_draws(task: str, draws: int) -> None:
 
 
 def _first_draws(manifest: Manifest) -> int:
-    """Samples that every step has, whatever they say: what the voter wants of an empty ballot."""
-    voter = assembly.voter(manifest.voter)
-    verdict = guarded("the voter", None, voter.decide, Ballot(manifest.max_samples))
-    if not isinstance(verdict, Want):
-        raise PluginError(f"{manifest.voter.spec} decides without a vote")
-    return min(verdict.votes, manifest.max_samples)
+    """Samples that every step has, whatever they say."""
+    cap = manifest.max_samples
+    return min(assembly.first_want(assembly.voter(manifest.voter), cap), cap)
 
 
 class Reader:
