@@ -17,12 +17,15 @@ from maker.nouns import Fork, Message, Prompt, RedFlag, Sample, Seat, Segment, S
 if TYPE_CHECKING:
     from maker.answers import Canonical, Unordered, schema
     from maker.api import run
+    from maker.calibration import Calibration
+    from maker.calibrator import calibrate
     from maker.input_file import InputFile
     from maker.result import RunResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
     "Canonical",
     "Fork",
     "InputFile",
@@ -38,6 +41,7 @@ __all__ = [
     "Step",
     "Unordered",
     "__version__",
+    "calibrate",
     "run",
     "schema",
 ]
@@ -48,6 +52,14 @@ def __getattr__(name: str) -> object:
         from maker.api import run
 
         return run
+    if name == "calibrate":
+        from maker.calibrator import calibrate
+
+        return calibrate
+    if name == "Calibration":
+        from maker.calibration import Calibration
+
+        return Calibration
     if name == "InputFile":
         from maker.input_file import InputFile
 

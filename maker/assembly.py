@@ -22,7 +22,7 @@ from maker.model import Model
 from maker.nouns import Sample
 from maker.panel import Member, Panel
 from maker.plugins import Plugin
-from maker.task import Task
+from maker.task import Decomposer, Task
 from maker.voter import Voter, Want
 
 ANY = 1 << 30
@@ -32,8 +32,12 @@ _Names: TypeAlias = dict[Source, str]
 
 
 def task(manifest: Manifest) -> Task:
-    plugin = _plugin(plugins.DECOMPOSERS, manifest.task)
-    return Task(plugin.make(manifest.parameters), manifest.task.spec)
+    return Task(decomposer(manifest.task, manifest.parameters), manifest.task.spec)
+
+
+def decomposer(source: Source, parameters: Mapping[str, object]) -> Decomposer:
+    made: Decomposer = _plugin(plugins.DECOMPOSERS, source).make(parameters)
+    return made
 
 
 def offline_panel(manifest: Manifest) -> Panel:
@@ -74,7 +78,7 @@ class Panels:
         flags, cap = red_flags(manifest.red_flags), manifest.max_samples
         who = self._members(members), self._members(judges)
         cast = voter(manifest.voter)
-        ladder = Ladder(tuple(manifest.escalate), _first_want(cast, cap))
+        ladder = Ladder(tuple(manifest.escalate), first_want(cast, cap))
         self.own = Panel(cast, who[0], flags, cap, manifest.seed, who[1], ladder)
 
     def amended(self, amendment: Amendment) -> Panel:
@@ -120,7 +124,7 @@ class Panels:
         return self._made[source]
 
 
-def _first_want(cast: Voter, cap: int) -> int:
+def first_want(cast: Voter, cap: int) -> int:
     """Votes that a voter wants at first; PluginError if it raises."""
     verdict = guarded("the voter", None, cast.decide, Ballot(cap))
     return verdict.votes if isinstance(verdict, Want) else 1

@@ -30,6 +30,9 @@ class Source(BaseModel):
     defined: str = ""
     """SHA-256 of the file that defines it, where that is another one; it takes an import to know."""
 
+    def __str__(self) -> str:
+        return self.spec
+
 
 class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

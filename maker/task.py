@@ -40,7 +40,11 @@ class Decomposer(Protocol):
         join(step, finals) -> state               needed where `advance` returns a Fork (see `nouns.py`)
         verify(decided) -> bool | str             judges a finished run: an iterable of (segment id, step
                                                   index, answer) in segment and index order
-        truth(step), mistake(step, rank) -> str   texts for simulated models
+        truth(step), mistake(step, rank) -> str   texts for simulated models; to `maker calibrate` and
+                                                  `maker check` the first is what is right
+        sample(rng, count) -> steps               about so many right steps, evenly from the whole task, by a
+                                                  random.Random: where a step's state is known without the
+                                                  steps before it (`maker calibrate`)
         speculate = False                         no step is begun from an answer that only leads: where
                                                   `prompt` or `advance` must not be called in vain
 

@@ -10,8 +10,10 @@ Read next: `wording.py` (prompt and parser; `several.py` for several moves), `pa
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from random import Random
 from typing import Literal
 
 from maker.decomposers.hanoi import path, several, wording
@@ -66,9 +68,8 @@ class Hanoi:
     # -- the chain ---------------------------------------------------------------------------------
 
     def segments(self) -> Iterator[Segment]:
-        width = len(str(len(self.cuts)))
         for number, start in enumerate(self.cuts[:-1]):
-            yield Segment(f"{number:0{width}}", self._state_after(start))
+            yield Segment(self._name(number), self._state_after(start))
 
     def prompt(self, step: Step) -> Prompt | None:
         wanted = self._wanted(step)
@@ -140,6 +141,18 @@ class Hanoi:
         chosen = ranked[rank % len(ranked)]
         return self._text([*done, chosen], path.apply(pegs, chosen))
 
+    def sample(self, rng: Random, count: int) -> Iterator[Step]:
+        """Steps from anywhere on the path, all different."""
+        chosen: dict[int, None] = {}
+        while len(chosen) < min(count, self.steps):
+            chosen[rng.randrange(self.steps)] = None
+        ends = list(accumulate(-(-(cut - before) // self.moves) for before, cut in pairwise(self.cuts)))
+        for number in chosen:
+            segment = bisect_right(ends, number)
+            index = number - (ends[segment - 1] if segment else 0)
+            state = self._state_after(self.cuts[segment] + index * self.moves)
+            yield Step(self._name(segment), index, state)
+
     # -- one move a step, or several ----------------------------------------------------------------
 
     def _question(self, pegs: path.Pegs, previous: path.Move | None, wanted: int) -> str:
@@ -160,3 +173,7 @@ class Hanoi:
             "previous": path.move_number(self.disks, moves),
             "pegs": path.pegs_after(self.disks, moves),
         }
+
+    def _name(self, number: int) -> str:
+        """Of a segment."""
+        return f"{number:0{len(str(len(self.cuts)))}}"

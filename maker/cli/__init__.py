@@ -11,6 +11,7 @@ import sys
 import typer
 
 from maker.cli import (
+    calibrate,
     check,
     ctl,
     decide,
@@ -45,6 +46,7 @@ app.command("stop")(jobs.stop)
 app.command("new")(new.new)
 app.command("plan")(plan.plan)
 app.command("check")(check.check)
+app.command("calibrate")(calibrate.calibrate)
 app.command("steps")(steps.steps)
 app.command("resume")(run.resume)
 app.command("ls")(look.ls)

@@ -121,7 +121,7 @@ def run(
     """Run TASK; the same command with the same --run-dir goes on where it was."""
     from maker import api
 
-    params = parameters([*(parameter or []), *_input(task, input)])
+    params = parameters([*(parameter or []), *task_input(task, input)])
     asked = partial(api.run, task, params=params, model=model or None, judge=judge or None, k=k, voter=voter)
     more = {"red_flags": red_flags, "seed": seed, "max_samples": max_samples, "run_dir": run_dir}
     more |= {"target": target, "calibration": calibration, "escalate": escalate}
@@ -184,7 +184,7 @@ def own_stdout() -> Iterator[TextIO]:
         os.close(kept)
 
 
-def _input(task: str, file: Path | None) -> list[str]:
+def task_input(task: str, file: Path | None) -> list[str]:
     """The file as the task's parameter `input`."""
     from maker import plugins
 

@@ -24,6 +24,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "parse": stepwise.parse,
     "advance": stepwise.advance,
     "mistake": stepwise.mistakes,
+    "sample": whole_run.samples,
     "steps": whole_run.length,
     "verify": whole_run.judged,
     "stitch": whole_run.stitches,

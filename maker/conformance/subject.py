@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from random import Random
 
-from maker import plugins
+from maker import canonical, plugins
 from maker.conformance import elsewhere
 from maker.conformance.elsewhere import Told
 from maker.conformance.walk import Spoken, Tell, Walk, walk
@@ -103,6 +104,12 @@ class Subject:
     def say(self, method: str, step: Step, *more: object) -> str:
         """What the task's `truth` or `mistake` says; PluginError if it raises."""
         return str(guarded(method, step, getattr(self.task.decomposer, method), step, *more))
+
+    def sampled(self, count: int) -> list[Step]:
+        """What the task's `sample` gives of a seed; PluginError if it raises."""
+        sample = self.task.decomposer.sample  # type: ignore[attr-defined]
+        steps = guarded("sample", None, lambda: list(sample(Random(self.seed), count)), blamed=sample)
+        return [Step(step.segment, step.index, canonical.plain(step.state)) for step in steps]
 
     @cached_property
     def spoken(self) -> list[Spoken]:

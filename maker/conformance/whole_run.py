@@ -14,6 +14,9 @@ from maker.errors import JoinError, MakerError
 from maker.nouns import Step
 from maker.task import Task
 
+SAMPLED = 100
+"""Steps that are asked for."""
+
 
 def length(subject: Subject) -> Finding:
     """The attribute `steps`, if there is one, is about the number of steps."""
@@ -26,6 +29,24 @@ def length(subject: Subject) -> Finding:
     if abs(stated - walked) > max(2, walked // 10):
         return warn(f"the attribute steps says {stated:,}, the task took {walked:,}", "about the same")
     return ok(f"{walked:,} steps, the attribute says {stated:,}")
+
+
+def samples(subject: Subject) -> Finding:
+    """`sample` gives steps of the task as a run comes by them, the same for the same seed."""
+    if not subject.can("sample"):
+        return skip("no sample(rng, count)", "with it `maker calibrate` need not walk to a step")
+    first, again = (subject.sampled(SAMPLED) for _ in range(2))
+    if first != again:
+        return fail("sample gives other steps for the same seed", "the same", "use rng alone")
+    known = {(v.step.segment, v.step.index): canonical.key(v.step.state) for v in subject.whole.visits}
+    for step in first:
+        state = known.get((step.segment, step.index))
+        if state is None and subject.ended:
+            return fail(f"sample gives step {at(step)}, which no run has", "steps of the task")
+        if state is not None and state != canonical.key(step.state):
+            return fail(f"sample gives another state of step {at(step)} than a run", "the same")
+    found = sum((step.segment, step.index) in known for step in first)
+    return ok(f"{len(first):,} steps, {found:,} of them compared with a run of all truths")
 
 
 def judged(subject: Subject) -> Finding:
