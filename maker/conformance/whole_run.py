@@ -34,7 +34,9 @@ def length(subject: Subject) -> Finding:
 def samples(subject: Subject) -> Finding:
     """`sample` gives steps of the task as a run comes by them, the same for the same seed."""
     if not subject.can("sample"):
-        return skip("no sample(rng, count)", "with it `maker calibrate` need not walk to a step")
+        if subject.truthful:
+            return ok("`maker calibrate` walks to every step by truth(step)")
+        return skip("no sample(rng, count) and no truth(step)", "with one `maker calibrate` sees all steps")
     first, again = (subject.sampled(SAMPLED) for _ in range(2))
     if first != again:
         return fail("sample gives other steps for the same seed", "the same", "use rng alone")
