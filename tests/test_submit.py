@@ -185,7 +185,7 @@ def test_a_run_begun_here_goes_on_in_the_cluster_and_is_looked_at_here(client: M
     run = tmp_path / "runs" / named("both")
     begun = client("run", *COUNTING, "--engine", "inline", "--run-dir", run, "--max-calls", 11, "--json")
     assert begun.code == 4, begun.err
-    ended = client("submit", *COUNTING, "--name", named("both"), "--json")
+    ended = client("submit", *COUNTING, "--name", named("both"), "--max-calls", "none", "--json")
     assert (ended.code, ended.done["result"]) == (0, {"s0": 6, "s1": 105}), ended.err
     (run / "result.json").unlink()
     again = client("resume", run, "--engine", "inline", "--json")
