@@ -24,6 +24,9 @@ from maker.cluster import ray_crew
 STORE_BYTES = 100 * 2**20
 """Of each node's object store: reports are small."""
 
+PATIENT = ("RAY_DASHBOARD_STARTUP_TIMEOUT_S", "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT")
+"""Seconds after which Ray takes a dashboard for dead that has only been slow to begin."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -43,6 +46,8 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"  # of a job's `python`
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
+    for name in PATIENT:
+        os.environ.setdefault(name, "300")
     ray_crew.settle_environment()
     from ray.cluster_utils import Cluster
 
