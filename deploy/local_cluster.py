@@ -54,14 +54,14 @@ def main() -> None:
     port = asked.port or free_port()
     shape = {"num_cpus": asked.cpus, "object_store_memory": STORE_BYTES}
     head = {**shape, "include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": port}
-    folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
-    head["temp_dir"] = folder
     head["metrics_export_port"] = metrics = free_port()
     head["dashboard_agent_listen_port"] = free_port()  # Ray's own is one for the whole machine
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
-    Path(folder, "ray_current_cluster").write_text(cluster.address)
+    folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
+    head["temp_dir"], cluster = folder, Cluster()
     try:
+        cluster.add_node(**head)
+        # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
+        Path(folder, "ray_current_cluster").write_text(cluster.address)
         for _ in range(asked.nodes):
             cluster.add_node(**shape)
         cluster.wait_for_nodes()
