@@ -24,6 +24,9 @@ from maker.cluster import ray_crew
 STORE_BYTES = 100 * 2**20
 """Of each node's object store: reports are small."""
 
+PATIENT = ("RAY_DASHBOARD_STARTUP_TIMEOUT_S", "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT")
+"""Seconds after which Ray takes a dashboard for dead that has only been slow to begin."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -43,20 +46,22 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"  # of a job's `python`
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
+    for name in PATIENT:
+        os.environ.setdefault(name, "300")
     ray_crew.settle_environment()
     from ray.cluster_utils import Cluster
 
     port = asked.port or free_port()
     shape = {"num_cpus": asked.cpus, "object_store_memory": STORE_BYTES}
     head = {**shape, "include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": port}
-    folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
-    head["temp_dir"] = folder
     head["metrics_export_port"] = metrics = free_port()
     head["dashboard_agent_listen_port"] = free_port()  # Ray's own is one for the whole machine
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
-    Path(folder, "ray_current_cluster").write_text(cluster.address)
+    folder = tempfile.mkdtemp(prefix="maker-ray-", dir="/tmp")  # short: Ray puts sockets into it
+    head["temp_dir"], cluster = folder, Cluster()
     try:
+        cluster.add_node(**head)
+        # As `ray start` leaves it: jobs find their own cluster by it, however many the machine runs.
+        Path(folder, "ray_current_cluster").write_text(cluster.address)
         for _ in range(asked.nodes):
             cluster.add_node(**shape)
         cluster.wait_for_nodes()

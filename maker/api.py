@@ -7,15 +7,19 @@ misuse raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import Unpack
+from typing import TypeAlias, Unpack
 
-from maker import asked, assembly, compatibility, heads, place, planned, plugins, summary
+import structlog
+
+from maker import asked, assembly, caps, compatibility, heads, place, planned, plugins, summary
 from maker import fork as forking
 from maker import verdict as verdicts
 from maker.amendment import Amendment
+from maker.asked import Named
 from maker.cluster import placement, ray_crew
 from maker.cluster.coordinator import Progress
 from maker.cluster.crew import Crew, InlineCrew
@@ -32,13 +36,17 @@ from maker.run_directory import RunDirectory
 from maker.signals import Signals
 from maker.verdict import Verdict
 
+log = structlog.get_logger("maker")
+OnLaunch: TypeAlias = Callable[[Manifest, str, Retry | None], None]
+"""(what is run, where, the other panel of parked steps if there is one)"""
+
 
 def run(
     task: str | type,
     *,
     params: Mapping[str, object] | None = None,
-    model: str | type | Sequence[str | type] | None = None,
-    judge: str | type | Sequence[str | type] | None = None,
+    model: Named | None = None,
+    judge: Named | None = None,
     k: int | None = None,
     voter: str | None = None,
     target: float | None = None,
@@ -49,7 +57,7 @@ def run(
     max_samples: int = 100,
     run_dir: str | Place | None = None,
     retry: Retry | None = None,
-    on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
+    on_launch: OnLaunch = lambda manifest, directory, retry: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     **operational: Unpack[Operational],
 ) -> RunResult:
@@ -68,7 +76,7 @@ def run(
     Raises UsageError, IncompatibleResumeError, JournalDamagedError and PluginError, and StorageError when the
     run cannot even be begun or claimed; every other end is told by the result's status.
     """
-    operation = Operation.of(operational)
+    operation = Operation.of(operational, _keywords(run))
     manifest = asked.manifest(
         task, params or {}, model, k, voter, red_flags, seed, max_samples, judge, escalate
     )
@@ -83,11 +91,16 @@ def run(
     panels = assembly.Panels(manifest, subject, operation.model_options)
     asked.check_cap(panels.own)
     asked.check_voter(subject, panels.own)
-    named = _who_draws(directory, panels, retry) if operation.price else panels.models
-    terms = asked.terms(operation, named)
+    before = directory.newest_command() or {}
+    for name, value in caps.stayed(operation, before).items():
+        log.info("cap_stays", option=f"--{name.replace('_', '-')}", value=value)
+    operation = caps.settled(operation, before)
+    priced = caps.priced(operation, before)
+    named = _who_draws(directory, panels, retry) if priced else panels.models
+    terms = caps.terms(operation, before, named)
     begun = directory.begin(manifest)
     manifest = manifest.model_copy(update={"run": begun.run, "maker": begun.maker, "forked": begun.forked})
-    on_launch(manifest, str(directory.path))
+    on_launch(manifest, str(directory.path), retry)
     if finished := stored(directory):
         return finished
     command = Command(directory, manifest, subject, operation, retry, terms, on_progress)
@@ -102,11 +115,11 @@ def resume(
     *,
     max_samples: int | None = None,
     retry_parked: bool = False,
-    model: Sequence[str] | None = None,
-    judge: Sequence[str] | None = None,
+    model: Named | None = None,
+    judge: Named | None = None,
     k: int | None = None,
     voter: str | None = None,
-    on_launch: Callable[[Manifest, str], None] = lambda manifest, directory: None,
+    on_launch: OnLaunch = lambda manifest, directory, retry: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     **operational: Unpack[Operational],
 ) -> RunResult:
@@ -117,6 +130,7 @@ def resume(
     own panel's again. Raises IncompatibleResumeError when a plug-in's file is not what it was, before any
     import.
     """
+    Operation.of(operational, _keywords(resume))
     if not retry_parked and (model or judge or k is not None or voter is not None):
         raise UsageError(
             "another panel (model, judge, k, voter) is for parked steps: add --retry-parked "
@@ -158,7 +172,8 @@ def decide(run_dir: str | Place, at: tuple[str, int], answer: Json) -> Decision:
     subject = assembly.task(manifest)
     asked_now = manifest.model_copy(update={"prompt": asked.first_prompt(subject)})
     compatibility.check(directory.path, manifest, asked_now)
-    settings = asked.settings(decide=f"{at[0]}:{at[1]}")
+    before = caps.carried(directory.newest_command() or {})
+    settings = asked.settings(decide=f"{at[0]}:{at[1]}", **before)
     return verdicts.decide(directory, subject, assembly.offline_panel(manifest), verdict, settings)
 
 
@@ -167,8 +182,8 @@ def fork(
     at: tuple[str, int],
     new_dir: str | Place,
     *,
-    model: str | Sequence[str] | None = None,
-    judge: str | Sequence[str] | None = None,
+    model: Named | None = None,
+    judge: Named | None = None,
     voter: str | None = None,
     red_flags: str | None = None,
     seed: int | None = None,
@@ -217,6 +232,12 @@ def _planned(
         raise UsageError(f"a target chooses k itself: leave out {rule}, or --target and --calibration")
     chosen = asked.rule(planned.k(manifest, target, calibration), None)
     return manifest.model_copy(update={"voter": asked.source(plugins.VOTERS, str(chosen))})
+
+
+def _keywords(call: Callable[..., object]) -> list[str]:
+    """Those that it names itself."""
+    parameters = inspect.signature(call).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 
 
 def _who_draws(run: RunDirectory, panels: assembly.Panels, retry: Retry | None) -> list[str]:

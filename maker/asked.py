@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
+from typing import TypeAlias
 
-from maker import canonical, ladder, plugins, prices, records
+from maker import canonical, ladder, plugins, records
 from maker.ballot import Ballot
-from maker.budget import NO_CAP, Spend, Terms
 from maker.errors import PluginError, UsageError
 from maker.guard import guarded
 from maker.manifest import Manifest, Source
 from maker.nouns import Json, Step
-from maker.operation import Operation
 from maker.panel import Panel
-from maker.prices import UNIT
 from maker.retry import Retry
 from maker.task import Task
 from maker.voter import Want
+
+Named: TypeAlias = str | type | Sequence[str | type]
+"""One or several plug-ins: names, or the classes themselves."""
 
 
 def manifest(
     task: str | type,
     params: Mapping[str, object],
-    model: str | type | Sequence[str | type] | None,
+    model: Named | None,
     k: int | None,
     voter: str | None,
     red_flags: str,
     seed: int,
     max_samples: int,
-    judge: str | type | Sequence[str | type] | None = None,
+    judge: Named | None = None,
     escalate: str | None = None,
 ) -> Manifest:
     """The manifest of a new run; see `api.run` for what can be asked. Raises UsageError."""
@@ -45,13 +44,13 @@ def manifest(
         raise UsageError(f"max_samples={max_samples}, expected 1 or more")
     subject = plugins.find(plugins.DECOMPOSERS, plugins.spec_of(task))
     name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-    models = [model] if isinstance(model, str | type) else model or [_suggested(subject, params)]
+    models = _specs(model, "model") or [_suggested(subject, params)]
     return Manifest(
         run=name,
         maker=version("maker"),
         task=_source(subject),
         parameters=subject.typed(params),
-        models=[source(plugins.MODELS, plugins.spec_of(each)) for each in models],
+        models=[source(plugins.MODELS, each) for each in models],
         judges=judges(judge),
         voter=source(plugins.VOTERS, cast),
         red_flags=rules(red_flags),
@@ -63,11 +62,11 @@ def manifest(
 
 def retry(
     stored: Manifest,
-    models: Sequence[str] | None,
+    models: Named | None,
     k: int | None,
     voter: str | None,
     max_samples: int | None,
-    judge: Sequence[str] | None = None,
+    judge: Named | None = None,
 ) -> Retry:
     """Another panel for parked steps: what is not given is the run's own."""
     cast = rule(k, voter)
@@ -75,7 +74,7 @@ def retry(
     if more < 1:
         raise UsageError(f"max_samples={more}, expected 1 or more")
     return Retry(
-        tuple(stored.models) if models is None else tuple(source(plugins.MODELS, each) for each in models),
+        tuple(source(plugins.MODELS, each) for each in _specs(models, "model")) or tuple(stored.models),
         tuple(stored.judges if judge is None else judges(judge)),
         stored.voter if cast is None else source(plugins.VOTERS, cast),
         more,
@@ -104,12 +103,16 @@ def rules(red_flags: str) -> list[Source]:
     return [source(plugins.RED_FLAGS, name.strip()) for name in names]
 
 
-def judges(named: str | type | Sequence[str | type] | None) -> list[Source]:
+def judges(named: Named | None) -> list[Source]:
     """None, or `none` alone: the panel judges."""
-    listed = [named] if isinstance(named, str | type) else [*(named or ())]
+    listed = _specs(named, "judge")
     if listed == ["none"]:
         return []
-    return [source(plugins.MODELS, plugins.spec_of(each)) for each in listed]
+    return [source(plugins.MODELS, each) for each in listed]
+
+
+def _specs(named: Named | None, option: str) -> list[str]:
+    return [] if named is None else plugins.specs_of(named, option)
 
 
 def check_judges(subject: Task, named: Sequence[Source]) -> None:
@@ -156,29 +159,6 @@ def first_prompt(subject: Task) -> str:
     except PluginError:
         pass  # the run meets it again, and says where
     return ""
-
-
-def terms(operation: Operation, models: Iterable[str]) -> Terms:
-    """What a run may spend; `models` are those that draw or have drawn. Raises UsageError."""
-    cap = Spend(
-        _cap("max_calls", operation.max_calls),
-        _cap("max_tokens", operation.max_tokens),
-        _cap("max_cost", operation.max_cost, UNIT),
-    )
-    table = prices.read(operation.prices, models)
-    if operation.max_cost is not None and not table:
-        raise UsageError(
-            "max_cost needs the price of every model: give --price IN,OUT or --price MODEL=IN,OUT"
-        )
-    return Terms(cap, table)
-
-
-def _cap(name: str, value: float | None, unit: int = 1) -> int:
-    if value is None:
-        return NO_CAP
-    if not 0 < value < math.inf:
-        raise UsageError(f"{name}={value}, expected more than 0")
-    return int(Decimal(str(value)) * unit)
 
 
 def settings(**chosen: object) -> dict[str, Json]:

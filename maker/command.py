@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-import structlog
-
 from maker import asked, control, prices, steps, summary
 from maker.amendment import Amendment
 from maker.budget import Terms
@@ -33,8 +31,6 @@ from maker.run_directory import RunDirectory
 from maker.task import Task
 from maker.totals import Totals
 
-log = structlog.get_logger("maker")
-
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -50,7 +46,6 @@ class Command:
 
     async def carry_out(self, crew: Crew) -> RunResult:
         """Run to an end; cancelled, it lets go in order and the run can go on."""
-        self._warn_of_caps()
         number = self.directory.claim(self._settings())
         lanes = self.directory.lanes()  # after the claim: an older command begins none that is not among them
         check_owner = partial(self.directory.check_owner, number)
@@ -81,17 +76,11 @@ class Command:
         pulse(progress)
         crew.publish(meter(progress))
 
-    def _warn_of_caps(self) -> None:
-        """Of those that the command before had and this one has not."""
-        before = self.directory.newest_command() or {}
-        for name in ("max_calls", "max_tokens", "max_cost"):
-            if before.get(name) is not None and getattr(self.operation, name) is None:
-                option = name.replace("_", "-")
-                log.warning("cap_dropped", option=f"--{option}", was=before[name])
-
     def _settings(self) -> dict[str, Json]:
         """What it may choose anew, recorded with its claim."""
         chosen = {**self.operation.settings(), "price": prices.to_json(self.terms.prices)}
+        if self.retry:
+            chosen["retry"] = self.retry.to_json()
         return asked.settings(max_samples=self.manifest.max_samples, **chosen)
 
     def _pacing(self, number: int) -> Pacing:

@@ -251,12 +251,12 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "BadScheme" in text:
         return "its endpoint is http://, which is refused unless the environment says AWS_ALLOW_HTTP=true"
+    if re.search(r"token request|169\.254\.|metadata\.google", text):
+        return "the environment has no credentials for it (docs/storage.md says which it may have)"
     code = re.search(r"<Code>(\w{1,60})</Code>", text)
     status = re.search(r"status code: (\d{3}[A-Za-z ]{0,40})", text)
     if code or status:
         return "the store said " + ", ".join(found[1].strip() for found in (status, code) if found)
-    if "169.254." in text or "metadata" in text:
-        return "the environment has no credentials for it (docs/storage.md says which it may have)"
     if re.search(r"error sending request|timed out|connect", text, re.IGNORECASE):
         return f"the store cannot be reached, or does not answer within {PATIENCE:.0f} s"
     kind = re.fullmatch(r"Generic \w+ error: ([A-Za-z' ]{1,80})", text.partition("\n")[0])

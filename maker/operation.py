@@ -18,6 +18,8 @@ from maker.options import duration
 
 Engine = Literal["ray", "inline"]
 Requests = Literal["auto", "grouped", "single"]
+NONE = "none"
+"""Of a cap or the prices: those of the commands before do not hold any more."""
 
 
 class Operational(TypedDict, total=False):
@@ -34,9 +36,9 @@ class Operational(TypedDict, total=False):
     seal_seconds: float
     seal_records: int
     key_file: str | None
-    max_calls: int | None
-    max_tokens: int | None
-    max_cost: float | None
+    max_calls: int | str | None
+    max_tokens: int | str | None
+    max_cost: float | str | None
     price: str | Sequence[str] | None
     max_concurrency: int | None
     requests: Requests
@@ -70,15 +72,17 @@ class Operation:
     """In an object store: how many wait at most."""
     key_file: str | None = None
     """For models that take one: the file with the endpoint's key, on whichever machine draws."""
-    max_calls: int | None = None
-    """Samples that the whole run may draw, all its commands together."""
-    max_tokens: int | None = None
-    """Tokens of prompts and responses."""
-    max_cost: float | None = None
-    """Money, by `price`."""
+    max_calls: int | str | None = None
+    """Samples that the whole run may draw, all its commands together. It holds for later commands too, until
+    one gives another, or `none`."""
+    max_tokens: int | str | None = None
+    """Tokens of prompts and responses; stays as `max_calls` does."""
+    max_cost: float | str | None = None
+    """Money, by `price`; stays as `max_calls` does."""
     price: str | Sequence[str] | None = None
     """What a million prompt tokens and a million response tokens cost: `0.15,0.60`, or `NAME=0.15,0.60` for
-    each model; a third number is what a million cached prompt tokens cost, where that is less."""
+    each model; a third number is what a million cached prompt tokens cost, where that is less. Each price
+    holds for later commands too, until one gives another, or `none`."""
     max_concurrency: int | None = None
     """The most requests to one model at a time, of all workers together (100); how many there are is found
     by trying."""
@@ -116,10 +120,12 @@ class Operation:
             raise UsageError(f"lost_after={self.lost_after!r}, expected a time such as 90s or 10m")
 
     @classmethod
-    def of(cls, given: Operational) -> Operation:
+    def of(cls, given: Operational, beside: Sequence[str] = ()) -> Operation:
+        """beside: options that whoever asks takes too, for the message."""
         known = [field.name for field in fields(cls)]
         if unknown := given.keys() - set(known):
-            raise UsageError(f"no option {', '.join(sorted(unknown))}; options: {', '.join(known)}")
+            expected = ", ".join([*beside, *known])
+            raise UsageError(f"no option {', '.join(sorted(unknown))}; expected one of {expected}")
         return cls(**given)
 
     @property

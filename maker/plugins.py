@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -130,15 +130,32 @@ def load(place: Place) -> Plugin:
     return Plugin(spec, target, sha256, "" if defined == sha256 else defined, words, named)
 
 
-def spec_of(target: str | type) -> str:
-    """How a class is named so that another process finds it."""
+def spec_of(target: str | type, option: str = "task") -> str:
+    """How a class is named so that another process finds it. Raises UsageError for what is none."""
     if isinstance(target, str):
         return target
+    if not isinstance(target, type):
+        kind = type(target).__qualname__
+        raise UsageError(
+            f"{option}: seen a value of type {kind}, expected a name, package.module:Name, file.py:Name or a "
+            f"class, which other processes can make too; options go behind: file.py:{kind}:option=value"
+        )
     if target.__module__ == "__main__":
         import __main__
 
-        return f"{__main__.__file__}:{target.__name__}"
+        if not (file := getattr(__main__, "__file__", None)):
+            raise UsageError(
+                f"{option}: the class {target.__name__} is in no file, and other processes must find it: put "
+                "it into a module, or name it as file.py:Name"
+            )
+        return f"{file}:{target.__name__}"
     return f"{target.__module__}:{target.__qualname__}"
+
+
+def specs_of(named: str | type | Sequence[str | type], option: str) -> list[str]:
+    """Of one or several."""
+    listed: Sequence[Any] = named if isinstance(named, list | tuple) else [named]
+    return [spec_of(each, option) for each in listed]
 
 
 def _sha256(file: Path | None) -> str:

@@ -41,8 +41,11 @@ Prices: TypeAlias = Mapping[str, Price]
 """By the model's name; empty where none were given."""
 
 
-def read(texts: Sequence[str], models: Iterable[str]) -> dict[str, Price]:
-    """The price of each of these models. Raises UsageError when one is missing or no such model is there."""
+def read(texts: Sequence[str], models: Iterable[str], kept: Prices | None = None) -> dict[str, Price]:
+    """The price of each of these models; `kept` are those that hold where no text says another.
+
+    Raises UsageError when one is missing or no such model is there.
+    """
     named = [text.rpartition("=") for text in texts]
     given = {name: _price(text, word) for (name, _, word), text in zip(named, texts, strict=True)}
     if len(given) < len(texts):
@@ -50,10 +53,13 @@ def read(texts: Sequence[str], models: Iterable[str]) -> dict[str, Price]:
     models = list(dict.fromkeys(models))
     if unknown := given.keys() - {"", *models}:
         raise UsageError(f"--price {min(unknown)}: no such model, expected one of {', '.join(models)}")
-    prices = {name: given[name] if name in given else given.get("") for name in models} if given else {}
-    if missing := [name for name, price in prices.items() if price is None]:
+    if not (given or kept):
+        return {}
+    for_all = dict.fromkeys(models, given[""]) if "" in given else {}
+    prices = {**(kept or {}), **for_all, **given}
+    if missing := [name for name in models if name not in prices]:
         raise UsageError(f"no price for {', '.join(missing)}: give --price {missing[0]}=IN,OUT as well")
-    return {name: price for name, price in prices.items() if price is not None}
+    return {name: prices[name] for name in models}
 
 
 def cost(prices: Prices, totals: Totals) -> int:

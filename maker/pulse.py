@@ -73,4 +73,5 @@ class Pulse:
             "eta_seconds": round(left / rate) if left is not None and rate > 0 else None,
             "segments_going": beat.going,
             "lost_workers": beat.lost_workers,
+            "transport_faults": beat.totals.transport_faults,
         }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from maker.amendment import Amendment
 from maker.heads import Head, heads
 from maker.manifest import Source
+from maker.nouns import Json
 from maker.run_directory import RunDirectory
 
 
@@ -23,6 +24,12 @@ class Retry:
     voter: Source
     max_samples: int
     """Further draws at each step, at most."""
+
+    def to_json(self) -> dict[str, Json]:
+        """For people, and for the claim of the command that retries."""
+        models, judges = ([each.spec for each in sources] for sources in (self.models, self.judges))
+        who = {"models": models, "judges": judges, "voter": self.voter.spec}
+        return {**who, "max_samples": self.max_samples}
 
     def amendments(self, run: RunDirectory) -> Mapping[str, Sequence[Amendment]]:
         """By lane, one for each step that is parked, or still open under the panel of another retry."""

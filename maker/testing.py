@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from maker import plugins
 from maker.conformance import decomposers, journals, models, voters
@@ -45,6 +45,8 @@ class DecomposerSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def _subject(cls) -> Subject:
+        if not hasattr(cls, "task"):
+            _lacks(cls(), "a class or a name in `task`")
         teller = by_model(cls.model, {})
         return Subject(plugins.spec_of(cls.task), cls.parameters, teller, cls.steps)
 
@@ -57,7 +59,7 @@ class VoterSuite:
     """`make` gives a new voter each time, with the options that it is to be tested with."""
 
     def make(self) -> Voter:
-        raise NotImplementedError
+        _lacks(self, "a method `make` that gives a new voter")
 
     @pytest.mark.parametrize("check", voters.CHECKS)
     def test_a_voter_keeps_its_contract(self, check: str) -> None:
@@ -73,7 +75,7 @@ class ModelSuite:
     """Seconds that a check may take."""
 
     def make(self) -> Model:
-        raise NotImplementedError
+        _lacks(self, "a method `make` that gives a new model")
 
     @pytest.mark.parametrize("check", models.CHECKS)
     def test_a_model_keeps_its_contract(self, check: str) -> None:
@@ -89,11 +91,17 @@ class JournalSuite:
     """Random ones that are played; a seed repeats one."""
 
     def make(self) -> Store:
-        raise NotImplementedError
+        _lacks(self, "a method `make` that gives a new, empty store")
 
     @pytest.mark.parametrize("check", journals.CHECKS)
     def test_a_journal_store_keeps_its_contract(self, check: str) -> None:
+        if self.histories < 1:
+            _lacks(self, f"1 or more in `histories` ({self.histories} are given)")
         _assert(run(check, lambda: journals.play(check, self.make, self.histories)))
+
+
+def _lacks(suite: object, what: str) -> NoReturn:
+    pytest.fail(f"{type(suite).__name__} needs {what}", pytrace=False)
 
 
 def _assert(finding: Finding) -> None:

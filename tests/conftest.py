@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,18 +123,34 @@ class Dashboard:
     environment: dict[str, str]
     """What a client on this machine needs."""
 
+    def ask(self, path: str) -> str:
+        """What its API answers."""
+        import requests
+
+        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
+        found = requests.get(self.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        assert found.status_code == 200, (path, found.text[:300])
+        return found.text
+
 
 @pytest.fixture(scope="session")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """One node with a dashboard, started by the script of deploy/; ended by its own handle."""
-    folder = tmp_path_factory.mktemp("cluster")
+    """One node, whose environment has the key of an endpoint."""
+    with local_cluster(tmp_path_factory.mktemp("cluster"), 0, OPENAI_API_KEY=CANARY) as started:
+        yield started
+
+
+@contextmanager
+def local_cluster(folder: Path, nodes: int, **known: str) -> Iterator[Dashboard]:
+    """A head with a dashboard and some nodes beside it, started by the script of deploy/ and ended by its own
+    handle; `known` is in their environment."""
     environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MAKER_"))}
     for _ in range(3):  # Ray gives a node 30 s to begin, which a busy machine may not make
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, ROOT / "deploy" / "local_cluster.py", "--nodes", "0", "--json"],
-                env={**inherited, **environment, "OPENAI_API_KEY": CANARY},
+                [sys.executable, ROOT / "deploy" / "local_cluster.py", "--nodes", str(nodes), "--json"],
+                env={**inherited, **environment, **known},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -1,5 +1,6 @@
-"""An S3 server on loopback, a process of its own, that fails as often as it is told: moto's, with faults
-before and after it.
+"""An object store on loopback, a process of its own, that fails as often as it is told: moto's S3 server,
+with faults before and after it. It also takes what Google Cloud Storage has of its own in its XML API, as far
+as a run needs it: `x-goog-if-generation-match: 0` for `If-None-Match: *`, and a token for a signature.
 
 `python -m tests.s3d FAULTS [SEED]` prints its address and serves until its stdin is closed. FAULTS is the
 share of requests that fail; how is drawn by the seed:
@@ -27,6 +28,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -36,6 +38,12 @@ from tests.support import ROOT
 BUCKET = "runs"
 KINDS = ("slow", "conflict", "failed", "reset", "lost")
 _BODY = "<?xml version='1.0'?><Error><Code>{}</Code><Message>as told</Message></Error>"
+_NOBODYS = "HTTP_X_GOOG_IF_GENERATION_MATCH"
+_SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=AKIATESTONLY/20260101/us-east-1/s3/aws4_request, "
+    "SignedHeaders=host, Signature=0"
+)
+"""Moto looks at who signs, and not whether that is true."""
 _REFUSALS = {
     "slow": ("503 Slow Down", "SlowDown"),
     "conflict": ("409 Conflict", "ConditionalRequestConflict"),
@@ -75,10 +83,14 @@ class _Faulty:
         if self.lot.random() >= self.share:
             return None
         kind = self.lot.choice(KINDS)
-        conditional = "HTTP_IF_NONE_MATCH" in environ
+        conditional = {"HTTP_IF_NONE_MATCH", _NOBODYS} & environ.keys()
         return "slow" if kind in ("conflict", "failed") and not conditional else kind
 
     def _served(self, environ: dict[str, Any]) -> tuple[str, list[Any], bytes]:
+        if environ.get("HTTP_AUTHORIZATION", "Bearer").startswith("Bearer"):
+            environ["HTTP_AUTHORIZATION"] = _SIGNATURE
+        if environ.get(_NOBODYS) == "0":
+            environ["HTTP_IF_NONE_MATCH"] = "*"
         told: list[Any] = []
         length = int(environ.get("CONTENT_LENGTH") or 0)
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
@@ -102,17 +114,21 @@ def _reset(environ: dict[str, Any]) -> Iterable[bytes]:
 
 @dataclass(frozen=True)
 class S3:
-    """A server that runs; `environment` is what a client of it needs."""
+    """A server that runs."""
 
     url: str
+    bucket = f"s3://{BUCKET}"
+    secrets = ("AKIATESTONLY", "a-secret-of-tests")
+    """What is in no file and no message."""
 
     @property
     def environment(self) -> dict[str, str]:
+        """What a client of it needs."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "AKIATESTONLY",
-            "AWS_SECRET_ACCESS_KEY": "a-secret-of-tests",
+            "AWS_ACCESS_KEY_ID": self.secrets[0],
+            "AWS_SECRET_ACCESS_KEY": self.secrets[1],
             "AWS_REGION": "us-east-1",
         }
 
@@ -124,6 +140,23 @@ class S3:
         """Every request so far: method, path, query, fault."""
         found: list[dict[str, Any]] = json.loads(urlopen(f"{self.url}/-/log").read())
         return found
+
+
+@dataclass(frozen=True)
+class Google(S3):
+    """The same as Google Cloud Storage."""
+
+    key_file: Path
+    """Of a service account that asks nobody for a token."""
+    bucket = f"gs://{BUCKET}"
+    secrets = ("a-google-secret-of-tests",)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        account = {"client_email": "", "private_key": self.secrets[0], "private_key_id": ""}
+        where = {"gcs_base_url": self.url, "disable_oauth": True}
+        self.key_file.write_text(json.dumps({**account, **where}))
+        return {"GOOGLE_SERVICE_ACCOUNT": str(self.key_file), "GOOGLE_ALLOW_HTTP": "true"}
 
 
 @contextmanager

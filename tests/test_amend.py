@@ -324,6 +324,8 @@ def test_a_retry_of_what_cannot_be_made_is_refused_and_recorded_nowhere(torn: Pa
         retry(parked, "openai:x,colour=red")
     with pytest.raises(UsageError, match="expected 1 or more"):
         retry(parked, max_samples=0)
+    with pytest.raises(UsageError, match=r"no option tempo; expected one of max_samples, .*workers"):
+        retry(parked, tempo=3)
     with pytest.raises(UsageError, match="for parked steps"):
         api.resume(parked, model=[f"{torn}:Sure"], engine="inline")
     assert at_b2(parked) == before

@@ -205,7 +205,7 @@ def test_calls_hold_exactly_and_a_larger_cap_goes_on_to_the_same_end(
     more = run(tmp_path, max_calls=undisturbed.samples - 1)
     assert (more.status, more.samples) == ("budget", drawn(tmp_path))
     assert undisturbed.samples - 4 < more.samples < undisturbed.samples
-    assert same(run(tmp_path)) == same(undisturbed)
+    assert same(run(tmp_path, max_calls="none")) == same(undisturbed)
 
 
 def test_a_cap_that_is_reached_exactly_at_the_end_is_no_obstacle(
@@ -235,12 +235,33 @@ def test_a_cap_below_what_is_spent_ends_at_once_without_a_draw(tmp_path: Path) -
     assert drawn(tmp_path) == first.samples
 
 
-def test_a_cap_that_the_next_command_does_not_give_is_missed_aloud(tmp_path: Path) -> None:
+def test_a_cap_stays_until_another_is_given_or_none(tmp_path: Path, undisturbed: RunResult) -> None:
     run(tmp_path, max_calls=20)
     with structlog.testing.capture_logs() as told:
-        run(tmp_path, max_tokens=20)
-    dropped = [line for line in told if line["event"] == "cap_dropped"]
-    assert [(line["option"], line["was"]) for line in dropped] == [("--max-calls", 20)]
+        ended = run(tmp_path)
+    assert (ended.status, drawn(tmp_path) <= 20) == ("budget", True)
+    assert [(line["event"], line["option"], line["value"]) for line in told] == [
+        ("cap_stays", "--max-calls", 20)
+    ]
+    ended = run(tmp_path, max_tokens=10)
+    assert ended.reason is not None
+    assert ended.reason.startswith("calls: ") and "; tokens: " in ended.reason
+    assert 20 < run(tmp_path, max_calls=40, max_tokens="none").samples <= 40
+    assert same(run(tmp_path, max_calls="none")) == same(undisturbed)
+    assert (RunDirectory(tmp_path).newest_command() or {})["max_calls"] is None
+
+
+def test_prices_stay_until_others_are_given_or_none(tmp_path: Path) -> None:
+    params = {"disks": 4}
+    first = run(tmp_path, params=params, model="sim", price="0,1", max_cost=0.0003)
+    assert first.status == "budget"
+    assert run(tmp_path, params=params, model="sim").cost == first.cost
+    with pytest.raises(UsageError, match="max_cost needs the price of every model"):
+        run(tmp_path, params=params, model="sim", price="none")
+    dearer = run(tmp_path, params=params, model="sim", price="0,2")
+    assert (dearer.status, dearer.cost) == ("budget", 2 * (first.cost or 0))
+    free = run(tmp_path, params=params, model="sim", price="none", max_cost="none")
+    assert (free.status, free.cost) == ("done", None)
 
 
 def test_lanes_that_no_worker_has_read_yet_count(tmp_path: Path, undisturbed: RunResult) -> None:
@@ -248,7 +269,7 @@ def test_lanes_that_no_worker_has_read_yet_count(tmp_path: Path, undisturbed: Ru
     ended = run(tmp_path, max_calls=400, workers=1)
     assert ended.status == "budget"
     assert 397 < drawn(tmp_path) <= 400
-    assert same(run(tmp_path, workers=1)) == same(undisturbed)
+    assert same(run(tmp_path, workers=1, max_calls="none")) == same(undisturbed)
 
 
 def test_a_task_whose_every_segment_is_short_comes_to_an_end(tmp_path: Path) -> None:
@@ -258,7 +279,7 @@ def test_a_task_whose_every_segment_is_short_comes_to_an_end(tmp_path: Path) -> 
         ended = run(tmp_path, params=params, seed=1, max_calls=cap)
         assert (ended.status, drawn(tmp_path)) == ("budget", ended.samples)
         assert cap - 3 < ended.samples <= cap
-    assert run(tmp_path, params=params, seed=1).status == "done"
+    assert run(tmp_path, params=params, seed=1, max_calls="none").status == "done"
 
 
 LIMITED = '''
@@ -317,7 +338,7 @@ def test_tokens_and_money_hold_where_prompts_cap_the_response(
     assert ended.cost is not None
     assert ended.cost == (ended.tokens_in * 1 + ended.tokens_out * 2.5) / 1e6
     assert 0.01 - 3 * (26 + 25) / 1e6 < ended.cost <= 0.01
-    done = api.resume(tmp_path / "c", engine="inline", price="1,2.5")
+    done = api.resume(tmp_path / "c", engine="inline", price="1,2.5", max_cost="none")
     assert (done.status, done.samples, done.cost) == ("done", 1200, 1200 * (9 + 25) / 1e6)
 
 
@@ -389,6 +410,8 @@ def test_what_a_broken_draw_was_allowed_comes_back(tmp_path: Path, words: dict[s
         ({"max_cost": 1.0}, "max_cost needs the price of every model"),
         ({"max_calls": 0}, "max_calls=0, expected more than 0"),
         ({"max_cost": float("nan"), "price": "1,2"}, "max_cost=nan, expected more than 0"),
+        ({"max_calls": "many"}, "max_calls=many, expected more than 0, or none for no cap"),
+        ({"max_tokens": 2.5}, "max_tokens=2.5, expected a whole number"),
         ({"price": "1"}, "expected IN,OUT or IN,OUT,CACHED"),
         ({"price": "1,2,3"}, "cached prompt tokens cost more"),
         ({"price": "1,-2"}, "'-2' is no number from 0 up"),
@@ -428,8 +451,8 @@ def test_models_that_retry_parked_steps_have_their_prices_too(tmp_path: Path) ->
     tokens = summary.summarise(RunDirectory(tmp_path)).totals.by_model
     (_, sim_out, _), (heard, said, _) = tokens["sim"], tokens["embedded"]
     assert again.cost == (sim_out + 2 * heard + 3 * said) / 1e6
-    with pytest.raises(UsageError, match="no price for embedded"):
-        api.resume(tmp_path, engine="inline", price="sim=0,1")
+    plain = api.resume(tmp_path, engine="inline", price="sim=0,2")
+    assert plain.cost == (2 * sim_out + 2 * heard + 3 * said) / 1e6
 
 
 def test_budgets_come_from_a_file_too(maker: Maker) -> None:
@@ -440,4 +463,4 @@ def test_budgets_come_from_a_file_too(maker: Maker) -> None:
     assert (ended.code, ended.done["status"]) == (4, "budget")
     assert 0.02 - 3 * 750 * 2.5e-6 < ended.done["cost"] <= 0.02, "750 is what its prompts allow a response"
     assert maker("resume", "r", "--max-calls", 5, "--json").code == 4
-    assert maker("resume", "r", "--price", "1,2").code == 0
+    assert maker("resume", "r", "--max-calls", "none", "--max-cost", "none").code == 0

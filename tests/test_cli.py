@@ -275,3 +275,17 @@ def test_a_run_that_is_wrong_is_failed_with_the_first_wrong_step(maker: Maker) -
     done = ended.done
     assert (done["status"], done["verified"], done["steps"]) == ("failed", False, 255)
     assert done["reason"].startswith("not verified: ")
+
+
+def test_a_run_goes_by_its_name_where_the_storage_is_known(maker: Maker) -> None:
+    folder = maker.folder / "storage"
+    words = ("run", "hanoi", "-T", "disks=3", "--model", "sim", "--json", "--run-dir")
+    assert maker(*words, folder / "march").code == 0
+    assert maker("status", "march").code == 2
+    known = {"MAKER_STORAGE": str(folder)}
+    assert maker("status", "march", "--json", **known).events[0]["run"] == str(folder / "march")
+    assert maker("resume", "march", "--json", **known).done["steps"] == 7
+    assert maker(*words, "march", "--seed", 9).code == 0
+    assert maker("status", "march", "--json", **known).events[0]["run"] == "march", (
+        "a folder here comes first"
+    )

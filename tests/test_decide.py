@@ -210,3 +210,13 @@ def test_steps_of_votes_carry_no_such_field(maker: Maker) -> None:
     ]
     assert len(decisions) == 7
     assert not any("by" in decision for decision in decisions)
+
+
+def test_a_persons_verdict_leaves_caps_and_prices_as_they_are(parked: Path) -> None:
+    spent = api.resume(parked, engine="inline", price="1,1", max_tokens=10**6).cost
+    api.decide(parked, ("b", 2), "x")
+    done = api.resume(parked, engine="inline")
+    assert done.status == "done"
+    assert done.cost is not None and spent is not None
+    assert done.cost > spent > 0
+    assert (RunDirectory(parked).newest_command() or {})["max_tokens"] == 10**6

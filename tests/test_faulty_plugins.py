@@ -158,7 +158,7 @@ def test_a_run_whose_plug_in_breaks_between_two_commands_is_not_lost(tmp_path: P
     command = partial(maker.run, Moody, params=params, model=Plain, engine="inline", run_dir=tmp_path / "r")
     assert command(max_calls=4).status == "budget"
     Moody.broken = True
-    broken = command()
+    broken = command(max_calls="none")
     assert (broken.status, broken.steps) == ("failed", 1)
     assert "advance raised ValueError at step a:0, state 0" in str(broken.reason)
     Moody.broken = False

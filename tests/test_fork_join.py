@@ -244,7 +244,7 @@ def test_a_run_that_is_cut_anywhere_goes_on_and_joins_as_undisturbed(
     while True:
         commands += 1
         calls = sum(1 for _ in RunDirectory(tmp_path / "r").records(("sample",))) if commands > 1 else 0
-        cap = calls + lot.randint(1, 50) if commands < 6 else None
+        cap = calls + lot.randint(1, 50) if commands < 6 else "none"
         result = run(tmp_path, workers=lot.randint(1, workers), max_calls=cap)
         if result.status == "done":
             break

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
@@ -373,6 +375,21 @@ def test_a_store_with_a_fault_is_found_by_its_check(fault: type, check: str, sai
     findings: dict[str, Finding] = {each.check: each for each in journals.check(lambda: with_fault(fault))}
     assert findings[check].verdict == ("warn" if check == "full" else "fail"), findings
     assert said in str(findings[check])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("histories = 0\n    make = object", "TestStore needs 1 or more in `histories` (0 are given)"),
+        ("pass", "TestStore needs a method `make` that gives a new, empty store"),
+    ],
+)
+def test_a_suite_that_lacks_something_says_what(tmp_path: Path, body: str, said: str) -> None:
+    file = tmp_path / "test_store.py"
+    file.write_text(f"from maker.testing import JournalSuite\nclass TestStore(JournalSuite):\n    {body}\n")
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file), "-k", "synced"]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert (ended.returncode, said in ended.stdout, "Traceback" in ended.stdout) == (1, True, False)
 
 
 def test_every_check_has_a_store_that_it_finds_fault_with() -> None:

@@ -54,6 +54,8 @@ def test_steps_can_be_narrowed_down(maker: Maker, run: Path) -> None:
     both = maker("steps", run, "--json", "--flagged", "--contested", "--range", "10:40").events
     assert both == [step for step in contested if step in flagged and 10 <= step["index"] < 40]
     assert maker("steps", run, "--range", "ten").code == 2
+    backward = maker("steps", run, "--range", "2:1")
+    assert (backward.code, "--range 2:1: no step is between them" in backward.err) == (2, True)
 
 
 def test_a_filter_reads_only_chunks_that_headers_do_not_rule_out(run: Path) -> None:

@@ -1,5 +1,5 @@
 """Runs in an object store: a real S3 server on loopback, which fails now and then, before or after it has
-done what it was asked for."""
+done what it was asked for. The same over what Google Cloud Storage speaks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from maker import chunks, history, object_lane, place, records
+from maker import chunks, history, object_lane, objects, place, records
 from maker.errors import FencedError, JournalDamagedError, StorageError, UsageError
 from maker.journal import OutrunError, Seal
 from maker.ledger import Ledger
@@ -28,7 +28,7 @@ from maker.object_lane import ObjectLane
 from maker.objects import ObjectPath
 from maker.run_directory import RunDirectory
 from tests.conftest import Ended, Maker
-from tests.s3d import BUCKET, S3, served
+from tests.s3d import BUCKET, S3, Google, served
 from tests.support import ROOT
 
 SIM = ("--model", "sim:error=0.03,flags=0.03,latency=3ms")
@@ -37,9 +37,11 @@ SAME = ("status", "verified", "steps", "votes", "samples", "flagged", "contested
 NUMBERS = count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3]:
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.slow)])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     with served(seed=5) as s3:
+        if request.param == "gs":
+            s3 = Google(s3.url, tmp_path_factory.mktemp("google") / "key.json")
         kept = {name: os.environ.get(name) for name in s3.environment}
         os.environ.update(s3.environment)
         yield s3
@@ -56,7 +58,7 @@ def s3(server: S3) -> Iterator[S3]:
 
 @pytest.fixture
 def prefix(s3: S3) -> ObjectPath:
-    return ObjectPath(f"s3://{BUCKET}", f"t{next(NUMBERS)}")
+    return ObjectPath(s3.bucket, f"t{next(NUMBERS)}")
 
 
 @pytest.fixture
@@ -100,14 +102,26 @@ def together(threads: list[threading.Thread]) -> None:
 
 
 def test_what_the_store_says_is_told_without_keys_and_in_one_line(s3: S3) -> None:
-    nowhere = ObjectPath("s3://nowhere", "run")
+    nowhere = ObjectPath(s3.bucket.replace(BUCKET, "nowhere"), "run")
     for ask in (lambda: nowhere.put(b"", exclusively=True), lambda: nowhere.put(b"")):
         with pytest.raises(StorageError) as caught:
             ask()
         said = str(caught.value)
-        assert "s3://nowhere" in said
+        assert nowhere.bucket in said
         assert "\n" not in said
-        assert s3.environment["AWS_ACCESS_KEY_ID"] not in said
+        assert not any(secret in said for secret in s3.secrets)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Generic S3 error: Error performing GET http://169.254.169.254/latest/api/token in 2s - timed out",
+        "Generic GCS error: Error performing token request: Error performing GET http://metadata.google.internal/"
+        "computeMetadata in 1 ms - Server returned non-2xx status code: 403 Forbidden: denied",
+    ],
+)
+def test_where_there_are_no_credentials_it_is_said_so(said: str) -> None:
+    assert "the environment has no credentials" in objects._reason(Exception(said))
 
 
 @pytest.mark.parametrize("where", ["s3://", "ftp://host/run", "http://host/run", "s3://key:word@bucket/run"])
@@ -301,11 +315,10 @@ def test_every_command_takes_a_run_in_a_store_that_fails_now_and_then(
     assert {each["run"] for each in cloud("ls", prefix, "--json").events} == {run, fork}
     other = cloud("run", *TASK, "--model", "sim:error=0.2", "--run-dir", run)
     assert other.code == 7
-    secrets = {s3.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     s3.fail(0.0)
     small = [prefix / "r" / name for name in ("manifest.json", "claims/000001.json", "result.json")]
-    assert not any(secret in each.read_text("utf-8") for each in small for secret in secrets)
-    assert not any(secret in done.out + done.err for secret in secrets)
+    assert not any(secret in each.read_text("utf-8") for each in small for secret in s3.secrets)
+    assert not any(secret in done.out + done.err for secret in s3.secrets)
 
 
 def test_a_person_decides_a_parked_step_of_a_run_in_a_store(cloud: Maker, prefix: ObjectPath) -> None:
@@ -446,3 +459,13 @@ def test_with_durability_step_every_decision_is_sealed_before_anything_is_built_
     ]
     assert sum(kinds.count("decision") for kinds in held) == 7
     assert all("sample" not in kinds[kinds.index("decision") :] for kinds in held if "decision" in kinds)
+
+
+def test_a_run_is_kept_in_google_cloud_storage(maker: Maker, tmp_path: Path) -> None:
+    words = ("hanoi", "-T", "disks=4", "--model", "sim:error=0.05", "--json")
+    with served(faults=0.05, seed=2) as s3:
+        google = Google(s3.url, tmp_path / "key.json")
+        cloud = Maker(maker.folder, MAKER_ENGINE="inline", MAKER_STORAGE=google.bucket, **google.environment)
+        same(cloud("run", *words, "--run-dir", f"{google.bucket}/r"), cloud("run", *words))
+        assert cloud("verify", "r", "--task").code == 0
+        assert cloud("run", *words, "--seed", 1, "--run-dir", f"{google.bucket}/r").code == 7

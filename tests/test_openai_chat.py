@@ -426,7 +426,7 @@ def test_an_endpoint_that_stays_down_blocks_the_run_after_its_patience() -> None
         assert 0.4 < time.monotonic() - start < 1.5
         assert len(faults) == len(server.calls) >= 2
         text = str(caught.value)
-        assert server.url.split("/")[2] in text and "http-503" in text and "give_up_after" in text
+        assert server.url.split("/")[2] in text and "http-503" in text and "--give-up-after" in text
     assert "\x1b" not in text
 
 

@@ -240,6 +240,10 @@ def test_a_step_whose_judge_cannot_decide_is_retried_by_another_judge(maker: Mak
     assert again.done["status"] == "done", again.err
     judged = {(each["step"] == 0, each["model"]) for each in of(tmp_path / "r", "sample")}
     assert judged == {(True, "writer"), (True, "torn"), (True, "referee"), (False, "writer"), (False, "torn")}
+    assert again.events[0]["retry"]["judges"] == [REFEREE]
+    [status] = maker("status", "r", "--json").events
+    assert [(each["command"], each["judges"]) for each in status["retries"]] == [(2, [REFEREE])]
+    assert f"judged by {REFEREE}" in maker("status", "r").out
     assert maker("replay", "r").code == maker("verify", "r").code == 0
     assert "judge" in maker("show", "r", "a:0").out
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from maker import options, plugins
+from maker import api, options, plugins
 from maker.errors import PluginError, UsageError
 from maker.options import Seconds
 from maker.plugins import DECOMPOSERS, MODELS, RED_FLAGS, VOTERS
@@ -137,3 +137,14 @@ def test_a_file_that_raises_is_the_plugins_fault(tmp_path: Path) -> None:
     (tmp_path / "raises.py").write_text("class X:\n    def __init__(self): raise OSError('no')\n")
     with pytest.raises(PluginError, match="could not be made: OSError: no"):
         plugins.find(VOTERS, f"{tmp_path}/raises.py:X").make()
+
+
+class Says:
+    pass
+
+
+@pytest.mark.parametrize("given", [Says(), 3, ["sim", Says()]])
+def test_what_is_no_plug_in_is_told_by_its_type_with_what_was_expected(given: object) -> None:
+    for option in ("model", "judge"):
+        with pytest.raises(UsageError, match=rf"^{option}: seen a value of type (Says|int), expected a name"):
+            api.run("hanoi", **{"model": "sim", option: given})  # type: ignore[arg-type]

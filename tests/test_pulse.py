@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maker.cli.following import progress_line
 from maker.errors import StorageError
 from maker.nouns import Json
 from maker.pulse import PULSE_SECONDS, Pulse
@@ -50,10 +52,11 @@ def test_what_is_left_is_read_again(tmp_path: Path) -> None:
     pulse(at(1_000))
     pulse(at(1_010))
     assert run.progress() is None
-    pulse(at(1_050, 2_050))
+    pulse(Now(Totals(steps=1_050, faults=Counter({"http-503": 4})), 2_050))
     progress = run.progress()
     assert progress is not None
     assert (progress["command"], progress["steps_per_second"], progress["eta_seconds"]) == (3, 5.0, 200)
+    assert "  faults 4  " in progress_line(progress)
 
 
 def test_steps_that_were_read_back_are_no_part_of_the_rate() -> None:

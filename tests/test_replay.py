@@ -219,6 +219,8 @@ def test_the_table_shows_both_winners_and_ends_with_the_sums(maker: Maker, run: 
         assert row.startswith(f"{step['segment']}:{step['index']} ")
         assert f"{step['saved']} of {step['samples']} saved" in row
     assert last.startswith(f"255 steps, {summary['samples']:,} samples: {summary['saved']:,} saved")
+    *rows, summary = maker("replay", run, "--k", 6, "--limit", 2, "--json").events
+    assert (len(rows), summary["steps"]) == (2, 255)
     short = maker("replay", run, "--k", 6, "--limit", 2).out.splitlines()
     assert len(short) == 1 + 2 + 1 + 1
     assert short[3] == "... and 253 more: --limit, or --json for all"

@@ -185,7 +185,7 @@ def test_a_run_begun_here_goes_on_in_the_cluster_and_is_looked_at_here(client: M
     run = tmp_path / "runs" / named("both")
     begun = client("run", *COUNTING, "--engine", "inline", "--run-dir", run, "--max-calls", 11, "--json")
     assert begun.code == 4, begun.err
-    ended = client("submit", *COUNTING, "--name", named("both"), "--json")
+    ended = client("submit", *COUNTING, "--name", named("both"), "--max-calls", "none", "--json")
     assert (ended.code, ended.done["result"]) == (0, {"s0": 6, "s1": 105}), ended.err
     (run / "result.json").unlink()
     again = client("resume", run, "--engine", "inline", "--json")
@@ -229,8 +229,8 @@ def test_rays_own_job_submit_runs_a_task_too(client: Maker, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_artefact_of_a_cluster_holds_the_key(client: Maker, dashboard: Dashboard, tmp_path: Path) -> None:
-    """Through success, refusal, an endpoint that is down, and a plug-in that raises; from the nodes'
-    environment and from a file."""
+    """Through success, an endpoint that is down, one that refuses the key and repeats it, and a plug-in that
+    raises; from the nodes' environment and from a file."""
     key_file = tmp_path / "secret" / "key"
     key_file.parent.mkdir()
     key_file.write_text(f"{CANARY}-file\n")
@@ -253,6 +253,13 @@ def test_no_artefact_of_a_cluster_holds_the_key(client: Maker, dashboard: Dashbo
         assert raises.code == 3
     down = submit(named("down"), "count.py:Count", *asks, "--base-url", server.url)
     assert (down.code, down.done["status"]) == (1, "blocked"), down.err
+    with Faultd(key="another") as guarded:
+        for name, more in (("refused", ()), ("refused-file", ("--key-file", key_file))):
+            ended = submit(named(name), "count.py:Count", *asks, "--base-url", guarded.url, *more)
+            assert (ended.code, ended.done["status"]) == (1, "blocked"), ended.err
+            assert "401" in ended.done["reason"]
+        sent = {call.headers["authorization"] for call in guarded.calls}
+        assert sent == {f"Bearer {CANARY}", f"Bearer {CANARY}-file"}, "which the endpoint told in its answer"
     gone = submit(named("gone"), "count.py:Count", *asks, "--base-url", server.url, "--key-file", "/none/key")
     assert (gone.code, "the key file /none/key cannot be read" in gone.out) == (1, True), gone.err
     told = client("submit", "hanoi", "-T", f"disks={CANARY}", OPENAI_API_KEY=CANARY)
@@ -274,9 +281,6 @@ def holding(folder: Path) -> Iterator[Path]:
 
 def answers(dashboard: Dashboard) -> Iterator[str]:
     """What the dashboard's API says of jobs, nodes and actors."""
-    import requests
-
-    token = Path(dashboard.environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
     paths = ("/api/jobs/", "/api/v0/actors?detail=1", "/api/v0/workers?detail=1", "/api/v0/tasks?detail=1")
     paths += (
         "/nodes?view=summary",
@@ -285,10 +289,9 @@ def answers(dashboard: Dashboard) -> Iterator[str]:
         "/api/v0/runtime_envs?detail=1",
     )
     for path in paths:
-        found = requests.get(dashboard.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        assert found.status_code == 200, (path, found.text[:300])
-        assert found.text
-        yield found.text
+        found = dashboard.ask(path)
+        assert found
+        yield found
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from maker import control
-from maker.cli.look import Run
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.errors import UsageError
 from maker.run_directory import RunDirectory
 

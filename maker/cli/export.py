@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from maker import export as exporting
-from maker.cli.look import Run
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.errors import UsageError
 from maker.export import Csv, Parquet
 from maker.run_directory import RunDirectory

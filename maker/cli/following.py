@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 PATIENCE = 120.0
 """Seconds that the cluster may be out of reach while it is waited for."""
+_ALARMS = (("faults", "transport_faults"), ("lost workers", "lost_workers"))
+"""What is told of a run's progress when it is not none."""
 _TAIL = 12
 """Lines of a job's log that are shown where it ended without a result."""
 
@@ -123,4 +125,5 @@ def progress_line(progress: dict[str, Json]) -> str:
     )
     of = f"/{expected:,}" if expected else ""
     eta = f"  ETA {duration(left)}" if left is not None else ""
-    return f"steps {steps:,}{of}  steps/s {rate:,.1f}{eta}  at {inert(progress.get('at'))}"
+    told = "".join(f"  {name} {count:,}" for name, key in _ALARMS if (count := progress.get(key)))
+    return f"steps {steps:,}{of}  steps/s {rate:,.1f}{eta}{told}  at {inert(progress.get('at'))}"

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from maker import place
-from maker.cli.look import Run
 from maker.cli.replay import K, RuleName
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.cli.steps import parse_step
 from maker.place import Place
 

@@ -12,15 +12,13 @@ import typer
 
 from maker import control, place, prices, soundness, summary
 from maker.cli.following import progress_line
+from maker.cli.progress import retry_line
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.errors import JournalDamagedError, MakerError, UsageError, inert
 from maker.nouns import Json
 from maker.place import Place, entries
 from maker.run_directory import RunDirectory
-
-Run = Annotated[
-    Place, typer.Argument(parser=place.at, metavar="RUN", help="The run's directory, or its URI (s3://...).")
-]
 
 
 def ls(
@@ -75,8 +73,10 @@ def _said_of(requests: Json) -> dict[str, Json]:
 
 
 def _for_people(shown: dict[str, Json]) -> dict[str, Json]:
-    """Who owns it and how fast it goes, as a line each."""
+    """Who owns it, how fast it goes and who tried parked steps again, as a line each."""
     owner, progress = shown["owner"], shown["progress"]
+    told = [f"command {each['command']}: parked steps {retry_line(each)}" for each in shown["retries"]]
+    shown["retries"] = "; ".join(told) or "none"
     if shown["status"] != "unfinished":
         return shown
     if owner:
@@ -86,9 +86,8 @@ def _for_people(shown: dict[str, Json]) -> dict[str, Json]:
     return shown
 
 
-def _owner(run: RunDirectory) -> dict[str, Json] | None:
+def _owner(commands: list[dict[str, Json]]) -> dict[str, Json] | None:
     """The newest command; whether it is alive only its progress tells."""
-    commands = run.commands()
     if not commands:
         return None
     return {"command": len(commands), **{name: commands[-1].get(name) for name in ("host", "pid", "at")}}
@@ -105,7 +104,9 @@ def _status(run: RunDirectory) -> dict[str, Json]:
     state, reason = summary.status(run, found)
     holds = control.settled(run.controls())
     totals = found.totals.to_json()
-    owner = _owner(run)
+    commands = run.commands()
+    owner = _owner(commands)
+    retries = [{"command": n, **each["retry"]} for n, each in enumerate(commands, 1) if "retry" in each]
     return {
         "run": str(run.path),
         "status": "paused" if state == "unfinished" and holds.paused else state,
@@ -115,6 +116,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
         "judges": [judge.spec for judge in manifest.judges],
+        "retries": retries,
         **totals,
         "journal_bytes": run.size(),
         "cost": prices.money(summary.prices_given(run), found.totals),

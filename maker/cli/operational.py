@@ -32,12 +32,18 @@ _OPTIONS = {
     ),
     "seal_seconds": typer.Option(help="In an object store: how long records wait until they are written."),
     "seal_records": typer.Option(help="In an object store: how many records wait at most."),
-    "max_calls": typer.Option(help="The most samples that the run may draw."),
-    "max_tokens": typer.Option(help="The most tokens, of prompts and responses."),
-    "max_cost": typer.Option(help="The most money, by --price."),
+    "max_calls": typer.Option(
+        metavar="N|none",
+        help="The most samples that the run may draw; stays until another is given, or none.",
+    ),
+    "max_tokens": typer.Option(
+        metavar="N|none", help="The most tokens, of prompts and responses; stays likewise."
+    ),
+    "max_cost": typer.Option(metavar="AMOUNT|none", help="The most money, by --price; stays likewise."),
     "price": typer.Option(
         metavar="[MODEL=]IN,OUT[,CACHED]",
-        help="What a million prompt, response and cached prompt tokens cost; repeatable, once a model.",
+        help="What a million prompt, response and cached prompt tokens cost; repeatable, once a model; stays "
+        "until another is given, or none.",
     ),
     "max_concurrency": typer.Option(help="The most requests to one model at a time, of all actors together."),
     "requests": typer.Option(
@@ -50,6 +56,8 @@ _OPTIONS = {
         "auto: after the time that 95 of 100 take.",
     ),
 }
+
+_CAPS = ("max_calls", "max_tokens", "max_cost")
 
 BaseUrl = Annotated[str | None, _OPTIONS["base_url"]]
 GiveUpAfter = Annotated[str | None, _OPTIONS["give_up_after"]]
@@ -73,7 +81,12 @@ def operational(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters() -> list[inspect.Parameter]:
-    types = {**get_type_hints(Operational), "price": list[str] | None, "window": str}
+    types = {
+        **get_type_hints(Operational),
+        "price": list[str] | None,
+        "window": str,
+        **dict.fromkeys(_CAPS, str | None),
+    }
     return [
         inspect.Parameter(
             field.name,

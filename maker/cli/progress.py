@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maker import forecast, logs, place
+from maker.errors import inert
 from maker.nouns import Json
 from maker.run_directory import RunDirectory
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from maker.cluster.coordinator import Progress
     from maker.manifest import Manifest
     from maker.result import RunResult
+    from maker.retry import Retry
 
 log = structlog.get_logger("maker")
 
@@ -60,15 +62,17 @@ class Shown:
     ) -> None:
         self._live.stop()
 
-    def launch(self, manifest: Manifest, directory: str) -> None:
+    def launch(self, manifest: Manifest, directory: str, retry: Retry | None) -> None:
         if self._json:
             line = {"event": "launch", "run": directory, **manifest.model_dump(mode="json", exclude={"run"})}
+            line |= {"retry": retry.to_json()} if retry else {}
             print(json.dumps(line), file=self._out, flush=True)
         self._directory = RunDirectory(place.at(directory))
         if self._json:
             logs.to_stderr(True, logs.place(self._directory.path.name))
             return
-        for name, value in _asked(manifest, directory):
+        retried = [("retry", f"parked steps {retry_line(retry.to_json())}")] if retry else []
+        for name, value in [*_asked(manifest, directory), *retried]:
             self._console.print(Text(f"{name:>9}  {value}"), soft_wrap=True)
 
     def progress(self, progress: Progress) -> None:
@@ -192,6 +196,13 @@ def _asked(manifest: Manifest, directory: str) -> list[tuple[str, str]]:
         ("seed", str(manifest.seed)),
         ("run", directory),
     ]
+
+
+def retry_line(retry: dict[str, Json]) -> str:
+    """Who votes and who judges at parked steps that are tried again, for people."""
+    judges = f", judged by {', '.join(retry['judges'])}" if retry["judges"] else ""
+    models = ", ".join(retry["models"])
+    return inert(f"by {models}{judges}, {retry['voter']}, up to {retry['max_samples']} draws more", 1000)
 
 
 def _cached(result: RunResult) -> str:

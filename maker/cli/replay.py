@@ -11,10 +11,10 @@ import typer
 from maker.chapters import Selection
 from maker.cli import live as live_replay
 from maker.cli import shown
-from maker.cli.look import Run
 from maker.cli.offline import go_offline
 from maker.cli.operational import BaseUrl, GiveUpAfter
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.cli.steps import Range, parse_step, selected
 from maker.errors import UsageError
 from maker.nouns import Json
@@ -48,7 +48,12 @@ def replay(
         list[str] | None, typer.Option(help="With --live: other judges; `none`: the models.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="With --live: of the new seats.")] = None,
-    limit: Annotated[int, typer.Option(help="Rows shown, steps asked with --live.", min=1)] = 20,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows shown, steps asked with --live: 20; with --json all rows of a replay.", min=1
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     give_up_after: GiveUpAfter = None,
     as_json: AsJson = False,
@@ -67,7 +72,7 @@ def replay(
         options = {"base_url": base_url, "give_up_after": give_up_after}
         told = {name: value for name, value in options.items() if value is not None}
         instead = Instead(model, judge, rule, red_flags, seed)
-        live_replay.ask_again(run, selection, limit, as_json, instead, told)
+        live_replay.ask_again(run, selection, limit or shown.ROWS, as_json, instead, told)
         return
     if model or judge or seed is not None:
         raise UsageError("--model, --judge and --seed ask anew: give them with --live")
@@ -92,7 +97,7 @@ def _selection(step: str | None, between: str | None, live: bool) -> Selection:
 # -- by its own panel -----------------------------------------------------------------------------
 
 
-def _decide_again(run: Place, selection: Selection, changed: bool, limit: int, as_json: bool) -> None:
+def _decide_again(run: Place, selection: Selection, changed: bool, limit: int | None, as_json: bool) -> None:
     from maker import review
 
     steps, table = 0, shown.Table(as_json, limit, shown.heading("recorded", "decided now"))
@@ -142,7 +147,12 @@ def _different_row(each: Replayed) -> str:
 
 
 def _what_if(
-    run: Place, rule: str | None, red_flags: str | None, selection: Selection, limit: int, as_json: bool
+    run: Place,
+    rule: str | None,
+    red_flags: str | None,
+    selection: Selection,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     from maker import review
 

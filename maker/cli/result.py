@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from maker import family, finals, steps
-from maker.cli.look import Run
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.run_directory import RunDirectory
 
 

@@ -15,6 +15,7 @@ import typer
 
 from maker.cli.operational import operational
 from maker.cli.progress import Shown
+from maker.cli.runs import Run
 from maker.errors import UsageError
 from maker.operation import Operational
 
@@ -130,7 +131,7 @@ def run(
 
 @operational
 def resume(
-    run: Annotated[str, typer.Argument(help="The run's directory, or its URI (s3://...).")],
+    run: Run,
     max_samples: Annotated[
         int | None, typer.Option(help="A new cap on the draws at a step; of a retried one, on further draws.")
     ] = None,

@@ -10,8 +10,8 @@ import typer
 
 from maker import chapters, chunks
 from maker.cli import shown
-from maker.cli.look import Run
 from maker.cli.run import AsJson
+from maker.cli.runs import Run
 from maker.cli.steps import parse_step
 from maker.errors import UsageError, inert
 from maker.nouns import Json

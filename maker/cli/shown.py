@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from shutil import get_terminal_size
 
@@ -13,6 +14,8 @@ from maker.records import Record
 WIDTH = max(24, (get_terminal_size((160, 24)).columns - 56) // 2)
 """Of an answer's key in a table, in characters, so that a row fits the terminal; a longer one is cut."""
 
+ROWS = 20
+"""Of a table that people are shown, and steps that are asked again, where nothing is said."""
 
 _BY = {"person": "  decided by a person", "proposal": "  the first valid sample, a proposal"}
 
@@ -58,17 +61,19 @@ def row(segment: str, index: int, *columns: str) -> str:
 
 
 class Table:
-    """Rows as they come: all of them as JSON, for people the first ones under a heading."""
+    """Rows as they come, up to a limit: as JSON, where none is given, all of them; for people the first ones
+    under a heading."""
 
-    def __init__(self, as_json: bool, limit: int, heading: str) -> None:
+    def __init__(self, as_json: bool, limit: int | None, heading: str) -> None:
         self.rows = 0
-        self._json, self._limit, self._heading = as_json, limit, heading
+        """That came, shown or not."""
+        self._json, self._heading = as_json, heading
+        self._limit = limit or (math.inf if as_json else ROWS)
 
     def add(self, line: dict[str, Json], text: str) -> None:
-        if self._json:
-            print(json.dumps(line), flush=True)
-        elif self.rows < self._limit:
-            print(text if self.rows else f"{self._heading}\n{text}", flush=True)
+        if self.rows < self._limit:
+            head = "" if self._json or self.rows else f"{self._heading}\n"
+            print(json.dumps(line) if self._json else f"{head}{text}", flush=True)
         self.rows += 1
 
     def end(self, line: dict[str, Json], text: str) -> None:

@@ -14,7 +14,7 @@ import typer
 from maker import steps as stepping
 from maker.chapters import Selection
 from maker.cli import shown
-from maker.cli.look import Run
+from maker.cli.runs import Run
 from maker.errors import UsageError, inert
 from maker.nouns import Json
 from maker.records import Record
@@ -64,7 +64,10 @@ def selected(between: str | None, *sorts: str) -> Selection:
     first, colon, end = between.partition(":")
     if not colon or not all(part == "" or part.isdecimal() for part in (first, end)):
         raise UsageError(f"--range {between}: expected A:B, such as 100:200")
-    return Selection(first=int(first or 0), end=int(end) if end else math.inf, sorts=sorts)
+    begin, stop = int(first or 0), int(end) if end else math.inf
+    if begin >= stop:
+        raise UsageError(f"--range {between}: no step is between them, expected A less than B")
+    return Selection(first=begin, end=stop, sorts=sorts)
 
 
 def _found(

@@ -247,7 +247,7 @@ class OpenAIChat:
             raise BlockedError(
                 f"{self._endpoint.host} gave no answer in {spent():.3g} s: {faults} faults, the "
                 f"last {outcome.slug} ({outcome.detail}). Nothing is lost: see that it is up and "
-                "run the same command again (model option give_up_after=SECONDS waits longer)"
+                f"run the same command again (--give-up-after waits longer than {self.give_up_after:g} s)"
             )
         return outcome
 
