@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,5 @@ def test_the_workers_of_a_job_sit_on_both_nodes(site: Site, submitted: Ended) ->
     until(lambda: site.state().events[0]["status"] == "done", 300)
     found = json.loads(site.cluster.ask("/api/v0/actors?detail=1"))["data"]["result"]["result"]
     workers = [each for each in found if each["class_name"] == "LaneWorkerActor"]
-    nodes = {each["node_id"] for each in workers}
-    assert len(workers) == 4, workers
-    assert [sum(each["node_id"] == node for each in workers) for node in nodes] == [2, 2]
+    on = Counter(each["node_id"] for each in workers)
+    assert len(on) == 2, (on, site.cluster.ask("/nodes?view=summary"))
