@@ -12,6 +12,8 @@ from importlib.metadata import version
 from typing import Literal, Unpack
 
 from maker import api, asked, assembly, measure, place, plugins
+from maker.api import OnLaunch
+from maker.asked import Named
 from maker.calibration import Calibration
 from maker.cluster.coordinator import Progress
 from maker.decomposers.sampled import WALKED, Sampled, right

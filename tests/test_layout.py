@@ -44,7 +44,9 @@ def test_the_wheel_built_from_the_sdist_imports_every_module(tmp_path: Path) -> 
         archive.extractall(tmp_path / "installed")
     assert (tmp_path / "installed" / "maker" / "py.typed").exists()
     weights = tmp_path / "installed" / "maker" / "workers" / "embedded" / "dialects"
-    assert {file.stem for file in weights.glob("*.npz")} == {"hanoi", "arithmetic", "sorting", "graph"}
+    assert {file.stem for file in weights.glob("*.npz")} == {
+        *("hanoi", "hanoi-2", "hanoi-3", "hanoi-moves", "arithmetic", "sorting", "graph")
+    }
     assert (tmp_path / "installed" / "maker" / "template" / "Makefile").exists()
     names = sorted(modules() - {"maker.__main__"})
     assert len(names) > 40
