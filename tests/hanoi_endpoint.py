@@ -36,7 +36,7 @@ class Erring:
         if lot.random() >= self.error:
             return right(prompt, seed)
         state = _state(prompt)
-        return Hanoi(sum(map(len, state["pegs"]))).mistake(Step("", 0, state), 0)
+        return Hanoi(sum(map(len, state["pegs"]))).mistake(Step("0", 0, state), 0)
 
 
 def _state(prompt: str) -> Json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import Any, TypeAlias
 
 from maker.decomposers.hanoi import wording
@@ -58,6 +58,44 @@ def _row(
         "fewest_valid": min((sum(one.values()) for one in flagged), default=1.0),
         "wrong_decisions": {f"k{k}": sure[k] + sum(ruin(one, k) for one in flagged) for k in LEADS},
     }
+
+
+def overlaps(drawn: list[Line]) -> Iterator[dict[str, Any]]:
+    """For every two sets (and each with itself): do they err at the same states, and in the same way?
+
+    both_mostly_wrong: states where each has a wrong majority. same_if_both_wrong: of pairs of wrong answers,
+    one of each set at one state, those that are the same.
+    """
+    states: dict[tuple[str, State], dict[int, Seen]] = defaultdict(dict)
+    for line in drawn:
+        states[line["stratum"], (line["disks"], line["at"], line["state"])][line["set"]] = line["seen"]
+    sets = sorted({line["set"] for line in drawn})
+    for pair in combinations_with_replacement(sets, 2):
+        row: dict[str, Any] = {"sets": pair}
+        for parser, heed in (("plain", False), ("paper", True)):
+            shares = [
+                _pair(pair, seen, disks if heed else None) for (_, (disks, _, _)), seen in states.items()
+            ]
+            both, same = sum(share[1] for share in shares), sum(share[2] for share in shares)
+            row[f"both_mostly_wrong_{parser}"] = sum(share[0] for share in shares)
+            row[f"same_if_both_wrong_{parser}"] = same / both if both else None
+        yield row
+
+
+def _pair(pair: tuple[int, int], seen: Mapping[int, Seen], disks: int | None) -> tuple[bool, float, float]:
+    """Whether both are mostly wrong; the chances that one answer of each is wrong, and the same."""
+    one, other = [_mixed((number,), seen) for number in pair]
+    if disks is not None:
+        one, other = _of_valid(one, disks), _of_valid(other, disks)
+    wrong = [sum(share for answer, share in each.items() if answer != "right") for each in (one, other)]
+    same = sum(share * other[answer] for answer, share in one.items() if answer != "right")
+    return majority_wrong(one) and majority_wrong(other), wrong[0] * wrong[1], same
+
+
+def _of_valid(texts: Seen, disks: int) -> Counter[str]:
+    valid = _valid(texts, disks)
+    total = sum(valid.values())
+    return Counter({answer: share / total for answer, share in valid.items()})  # type: ignore[arg-type]
 
 
 def _mixed(panel: tuple[int, ...], seen: Mapping[int, Seen]) -> Counter[str]:

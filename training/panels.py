@@ -161,7 +161,7 @@ def main() -> None:
     else:
         searched = {file.stem: list(lines(file)) for file in given.folder.glob("set*.jsonl")}
         drawn = list(lines(given.folder / "drawn.jsonl"))
-        for row in panel_table.rows(searched, drawn):
+        for row in (*panel_table.rows(searched, drawn), *panel_table.overlaps(drawn)):
             print(json.dumps(row))
 
 

@@ -37,8 +37,8 @@ class Truthful(Protocol):
 class Simulated:
     """error: share of valid samples that are wrong. rivals: how many wrong answers share them, evenly.
     flags: share of samples that are malformed. hard, hard_error: share of steps, chosen by their
-    state, that have another error. latency: median seconds (or 20ms, 1.5s); sigma: of its logarithm
-    (lognormal; 0 is constant). hard_seed: which steps are hard.
+    segment and index, that have another error. latency: median seconds (or 20ms, 1.5s); sigma: of its
+    logarithm (lognormal; 0 is constant). hard_seed: which steps are hard.
     """
 
     def __init__(
