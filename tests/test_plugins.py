@@ -118,7 +118,7 @@ def test_a_module_is_a_plugin() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nothing", "no voter 'nothing'; expected one of ahead_by_k, first_to_k, majority"),
+        ("nothing", "no voter 'nothing'; expected one of ahead_by_k, best_of, escalating, first_to_k, "),
         ("no.such.module:X", "there is no module no.such.module"),
         ("maker.voters:Nobody", "has no class or function Nobody"),
         ("./missing.py:X", "there is no file"),
