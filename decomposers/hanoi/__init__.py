@@ -119,8 +119,9 @@ class Hanoi:
     # -- the truth, for models that are simulated and for measuring ---------------------------------
 
     def truth(self, step: Step) -> str:
-        """The text of a right answer."""
-        return self._text(*path.walk(step.state["pegs"], step.state["previous"], self._wanted(step)))
+        """The text of a right answer; behind a segment's end, of one more move."""
+        wanted = max(1, self._wanted(step))
+        return self._text(*path.walk(step.state["pegs"], step.state["previous"], wanted))
 
     def mistake(self, step: Step, rank: int) -> str:
         """The text of a well-formed answer that is wrong in its last move.
