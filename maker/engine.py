@@ -262,7 +262,11 @@ class Drive:
             return ended
         if isinstance(last, BlockedError | KeyboardInterrupt):
             raise last
-        return self.do(self.chain.fail(explained("the model", draw.step, last), place))
+        return self.do(
+            self.chain.fail(
+                explained("the model", draw.step, last, self.engine.models[draw.model].draw), place
+            )
+        )
 
     def _written(self) -> list[Came]:
         """What is in the inbox, its samples in the journal."""

@@ -166,7 +166,8 @@ def test_a_model_that_raises_parks_the_step_and_a_later_run_takes_it_up_again(tm
     begins = Scripted.draw.__code__.co_firstlineno
     where = re.escape(f"the model raised ZeroDivisionError at step s0:0, state [] ({__file__}:")
     said = re.fullmatch(where + r"(\d+)\): \\x1b\[2J", ended.parked.reason)
-    assert said and begins < int(said[1]) < begins + 8
+    assert said, ended.parked.reason
+    assert begins < int(said[1]) < begins + 8
     ended, _ = run(tmp_path, Scripted(lambda request, seat: "a"))
     assert isinstance(ended, Finish)
 

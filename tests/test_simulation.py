@@ -32,7 +32,7 @@ def test_a_seed_decides_everything_that_happens() -> None:
 
 
 def test_the_sample_meets_every_kind_of_misfortune() -> None:
-    hits = sum((simulate(seed).hits for seed in range(100)), start=simulate(100).hits)
+    hits = sum((simulate(seed).hits for seed in range(120)), start=simulate(120).hits)
     for what in ("killed", "paused", "outage", "request lost", "reply lost", "request repeated"):
         assert hits[what] > 10, what
     for what in ("before", "after", "torn", "full", "eio"):

@@ -214,13 +214,15 @@ def _samples(lines: list[Line], log: Log) -> Iterator[str]:
 
 
 def _copies(lines: list[Line], log: Log) -> Iterator[str]:
-    """What was sent twice is told, but for what its process did not live to write."""
+    """What was sent twice is told, but for what its process did not live to write, and draws that were dropped
+    with both tries under way, of which nothing is."""
     told = Counter(_hedged(lines))
+    came = {(e["segment"], e["step"], e["state"], e["draw"]) for e in lines if e["kind"] == "sample"}
     sent = Counter(tuple(seat) for (_, *seat), tries in log.tries.items() if tries > 1)
     if more := told - sent:
         yield f"{min(more)} is told as sent twice, and was not"
     for (process, *seat), tries in log.tries.items():
-        if tries > 1 and process.startswith("calm") and tuple(seat) not in told:
+        if tries > 1 and process.startswith("calm") and tuple(seat) in came and tuple(seat) not in told:
             yield f"{process} sent {seat} twice and did not write that down"
 
 
