@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from maker.errors import UsageError
 from maker.manifest import Source
+
+Count = Annotated[int, Field(ge=0)]
+Part = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Form(BaseModel):
@@ -23,12 +26,12 @@ class _Form(BaseModel):
 class Share(_Form):
     """A part of a count, with a 95 % interval that allows for clusters (votes of one step)."""
 
-    count: int
-    of: int
-    value: float
+    count: Count
+    of: Count
+    value: Part
     """count / of; 0 where `of` is 0."""
-    low: float
-    high: float
+    low: Part
+    high: Part
 
 
 class Mean(_Form):
@@ -40,14 +43,14 @@ class Mean(_Form):
 class Votes(_Form):
     """Steps at which the draws came out alike."""
 
-    right: int
+    right: Count
     """Valid votes for the right answer; by disagreement, for the answer that most votes are for."""
-    wrong: int
+    wrong: Count
     """Valid votes for others."""
-    top: int
+    top: Count
     """Of the wrong ones, those for the commonest."""
-    flagged: int
-    steps: int
+    flagged: Count
+    steps: Count
     """How many steps came out so."""
 
 
@@ -65,7 +68,7 @@ class Calibration(_Form):
     """Version of Maker."""
     task: Source
     parameters: dict[str, Any]
-    models: list[Source]
+    models: Annotated[list[Source], Field(min_length=1)]
     """The panel, in drawing order."""
     red_flags: list[Source]
     seed: int
@@ -112,6 +115,22 @@ class Calibration(_Form):
     hidden: str
     """What this sampling cannot see, in words."""
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        """The figures are those of the votes: no promise rests on one that was edited."""
+        right, wrong, steps = (
+            sum(getattr(each, name) * (1 if name == "steps" else each.steps) for each in self.votes)
+            for name in ("right", "wrong", "steps")
+        )
+        if (steps, wrong, right + wrong) != (self.steps, self.error.count, self.error.of):
+            raise ValueError(
+                f"its votes are {wrong} wrong of {right + wrong} at {steps} steps, its figures say "
+                f"{self.error.count} of {self.error.of} at {self.steps}"
+            )
+        if self.error.of and abs(self.error.value - wrong / self.error.of) > 1e-6:
+            raise ValueError(f"error is {self.error.value}, but {wrong} of {self.error.of} votes are wrong")
+        return self
+
 
 def read(path: str | PathLike[str]) -> Calibration:
     """Of a file that `maker calibrate` wrote. Raises UsageError."""
@@ -127,4 +146,4 @@ def read(path: str | PathLike[str]) -> Calibration:
 
 def _first(error: ValidationError) -> str:
     found = error.errors()[0]
-    return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+    return ": ".join(filter(None, [".".join(map(str, found["loc"])), found["msg"]]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import maker as library
-from maker.calibration import Mean
+from maker.calibration import Mean, read
 from maker.choices import Choices, compare, read_prices
 from maker.errors import UsageError
 from maker.offer import of
@@ -205,3 +205,21 @@ def test_a_target_beside_k_or_for_another_model_is_refused(seen: str, tmp_path: 
     with pytest.raises(UsageError, match="give both"):
         run(calibration=None)
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("votes", [], "its votes are 0 wrong of 0 at 0 steps, its figures say"),
+        ("models", [], "models: "),
+        ("steps", 7, "its figures say"),
+    ],
+)
+def test_a_calibration_whose_figures_do_not_follow_from_its_votes_is_refused(
+    tmp_path: Path, field: str, value: object, said: str
+) -> None:
+    file = tmp_path / "edited.json"
+    made = json.loads(calibration([(3, 0, 98), (2, 1, 2)]).model_dump_json())
+    file.write_text(json.dumps(made | {field: value}))
+    with pytest.raises(UsageError, match=said):
+        read(file)

@@ -214,8 +214,8 @@ def _samples(lines: list[Line], log: Log) -> Iterator[str]:
 
 
 def _copies(lines: list[Line], log: Log) -> Iterator[str]:
-    """What was sent twice is told, but for what its process did not live to write, and draws that were dropped
-    with both tries under way, of which nothing is."""
+    """What was sent twice is told, but for what its process did not live to write, and for draws that were
+    dropped with both tries under way: nothing is told of those."""
     told = Counter(_hedged(lines))
     came = {(e["segment"], e["step"], e["state"], e["draw"]) for e in lines if e["kind"] == "sample"}
     sent = Counter(tuple(seat) for (_, *seat), tries in log.tries.items() if tries > 1)
