@@ -27,8 +27,8 @@ from typing import Any
 
 from benchmarks.record import keep
 from maker import assembly, calibrator, measure
-from maker.calibration import Mean, Share
-from maker.measure import Draw, Figures, StepDraws
+from maker.calibration import Figures, Mean, Share
+from maker.measure import Draw, StepDraws
 from maker.run_directory import RunDirectory
 
 RATES, STEPS, DRAWS = (0.9, 0.99, 0.998), (100, 1000), 3
@@ -133,7 +133,7 @@ def _held(
     truth: Mapping[str, float], found: Sequence[Figures], names: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
     for name in names:
-        intervals: Sequence[Share | Mean] = [each[name] for each in found]  # type: ignore[literal-required]
+        intervals: Sequence[Share | Mean] = [getattr(each, name) for each in found]
         held = sum(each.low <= truth[name] <= each.high for each in intervals)
         width = statistics.median(each.high - each.low for each in intervals)
         counts = {"held": held, "of": len(found)}
@@ -151,7 +151,7 @@ def embedded(repetitions: int) -> list[dict[str, Any]]:
     for temperature in ("2.0", "3.0"):
         pool = _embedded_steps(f"embedded:temperature={temperature}")
         whole = measure.figures(pool)
-        truth = {name: whole[name].value for name in MEASURED}  # type: ignore[literal-required]
+        truth = {name: getattr(whole, name).value for name in MEASURED}
         for steps in STEPS:
             chances = [Random(f"{temperature}/{steps}/{repetition}") for repetition in range(repetitions)]
             found = [measure.figures(chance.choices(pool, k=steps)) for chance in chances]
@@ -210,7 +210,7 @@ def drawn_through(world: World, steps: int, draws: int, repetition: int) -> Figu
     assert found is not None
     latency = found.latency
     scaled = Mean(value=latency.value * 100, low=latency.low * 100, high=latency.high * 100)
-    return {**found.model_dump(), **{name: getattr(found, name) for name in MEASURED}, "latency": scaled}  # type: ignore[typeddict-item]
+    return found.model_copy(update={"latency": scaled})
 
 
 if __name__ == "__main__":

@@ -113,8 +113,8 @@ class Coordinator:
         self._yielded: set[str] = set()
         self._wake: dict[str, asyncio.Event] = {}
         self._losses: Counter[str] = Counter()
-        self._drifted: set[str] = set()
-        self._repeating: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
+        """Events that were logged, each with its model."""
         self._latencies: defaultdict[str, Histogram] = defaultdict(Histogram)
         self._nodes: dict[str, str] = {}
         """Where each lane's worker is, or was last."""
@@ -310,26 +310,24 @@ class Coordinator:
             return
         self._note(report)
 
-    def _warn_of_drifts(self, report: Report) -> None:
-        """Once a command for each model: the journal has every one."""
+    def _warn_of_models(self, report: Report) -> None:
+        """Once a command for each model and event: the journal has every one."""
         for drift in report.drifts:
-            if drift["model"] not in self._drifted:
-                self._drifted.add(drift["model"])
-                log.warning("model_drift", model=drift["model"], was=drift["was"], now=drift["now"])
-
-    def _warn_of_repeats(self, report: Report) -> None:
+            self._warn("model_drift", drift["model"], was=drift["was"], now=drift["now"])
         for found in report.repeats:
-            if found["model"] not in self._repeating:
-                self._repeating.add(found["model"])
-                log.warning("votes_repeat", model=found["model"], sign=found["sign"])
+            self._warn("votes_repeat", found["model"], sign=found["sign"])
+
+    def _warn(self, event: str, model: str, **what: Json) -> None:
+        if (event, model) not in self._warned:
+            self._warned.add((event, model))
+            log.warning(event, model=model, **what)
 
     def _tell_of(self, parked: Parked, lane: str) -> None:
         where = {"lane": lane, "segment": parked.segment, "step": parked.index}
         log.warning("segment_parked", **where, reason=inert(parked.reason))
 
     def _note(self, report: Report) -> None:
-        self._warn_of_drifts(report)
-        self._warn_of_repeats(report)
+        self._warn_of_models(report)
         self._totals[report.lane], self._going[report.lane] = report.totals, report.going
         self._known.update(report.going)
         self._nodes[report.lane] = report.node

@@ -62,24 +62,11 @@ class Length(_Form):
     wrong: int
 
 
-class Calibration(_Form):
-    format: Literal[1] = 1
-    maker: str
-    """Version of Maker."""
-    task: Source
-    parameters: dict[str, Any]
-    models: Annotated[list[Source], Field(min_length=1)]
-    """The panel, in drawing order."""
-    red_flags: list[Source]
-    seed: int
-    length: int | None
-    """Steps of the whole task, where it says so."""
-    truth: Literal["verifier", "disagreement"]
-    """What an answer was held against: the task's own truth, or the answer that most draws gave."""
+class Figures(_Form):
+    """What the samples say, computed from how they came out (`measure.py`)."""
+
     steps: int
     """Distinct steps that were sampled."""
-    draws: int
-    """Samples of each."""
     votes: list[Votes]
     """All that was seen, by how the draws of a step came out; what follows is computed from it."""
     valid: Share
@@ -112,16 +99,13 @@ class Calibration(_Form):
     """Seconds from request to response."""
     latency_sigma: float
     """Standard deviation of the logarithm of the latency."""
-    hidden: str
-    """What this sampling cannot see, in words."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         """The figures are those of the votes: no promise rests on one that was edited."""
-        right, wrong, steps = (
-            sum(getattr(each, name) * (1 if name == "steps" else each.steps) for each in self.votes)
-            for name in ("right", "wrong", "steps")
-        )
+        steps = sum(each.steps for each in self.votes)
+        right = sum(each.right * each.steps for each in self.votes)
+        wrong = sum(each.wrong * each.steps for each in self.votes)
         if (steps, wrong, right + wrong) != (self.steps, self.error.count, self.error.of):
             raise ValueError(
                 f"its votes are {wrong} wrong of {right + wrong} at {steps} steps, its figures say "
@@ -130,6 +114,32 @@ class Calibration(_Form):
         if self.error.of and abs(self.error.value - wrong / self.error.of) > 1e-6:
             raise ValueError(f"error is {self.error.value}, but {wrong} of {self.error.of} votes are wrong")
         return self
+
+
+class Sampling(_Form):
+    """What was sampled, and how."""
+
+    format: Literal[1] = 1
+    maker: str
+    """Version of Maker."""
+    task: Source
+    parameters: dict[str, Any]
+    models: Annotated[list[Source], Field(min_length=1)]
+    """The panel, in drawing order."""
+    red_flags: list[Source]
+    seed: int
+    length: int | None
+    """Steps of the whole task, where it says so."""
+    truth: Literal["verifier", "disagreement"]
+    """What an answer was held against: the task's own truth, or the answer that most draws gave."""
+    draws: int
+    """Samples of each step."""
+    hidden: str
+    """What this sampling cannot see, in words."""
+
+
+class Calibration(Figures, Sampling):
+    """The two together: the file."""
 
 
 def read(path: str | PathLike[str]) -> Calibration:

@@ -102,7 +102,7 @@ def of_run(run: str | Place) -> Calibration | None:
         truth=truth,
         draws=draws,
         hidden=_hidden(len(found), reader, sampled),
-        **measure.figures(found),
+        **dict(measure.figures(found)),
     )
 
 

@@ -11,9 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypedDict
 
-from maker.calibration import Length, Mean, Share, Votes
+from maker.calibration import Figures, Length, Mean, Share, Votes
 from maker.theory.clusters import Average, average, correlation, share, wrong_again
 
 
@@ -33,28 +32,6 @@ class Draw:
 
 StepDraws = Sequence[Draw]
 """Of one step, in drawing order."""
-
-
-class Figures(TypedDict):
-    """The fields of a `Calibration` that are computed here."""
-
-    steps: int
-    votes: list[Votes]
-    valid: Share
-    error: Share
-    rho: Mean
-    again: Share
-    same: Share
-    contested: Share
-    majority_wrong: Share
-    collisions: Share
-    collisions_unflagged: Share
-    flags: dict[str, int]
-    lengths: list[Length]
-    tokens_in: Mean
-    tokens_out: Mean
-    latency: Mean
-    latency_sigma: float
 
 
 BINS = 20

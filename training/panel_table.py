@@ -19,21 +19,27 @@ from training.exact import LEADS
 Seen: TypeAlias = Mapping[str, float]
 """How often each response came, `right` or its text."""
 Line: TypeAlias = Mapping[str, Any]
-State: TypeAlias = tuple[int, int, int]
-"""Its disks, its chunk, and its number there."""
+State: TypeAlias = tuple[str, int, int, int]
+"""Its stratum, its disks, its chunk, and its number there."""
 
 
 def rows(searched: Mapping[str, list[Line]], drawn: list[Line]) -> Iterator[dict[str, Any]]:
     """A row for every panel and stratum; `searched` by name of the set: set1, set2, ..."""
     sets = sorted(int(name.removeprefix("set")) for name in searched)
-    states: dict[str, dict[State, dict[int, Seen]]] = defaultdict(lambda: defaultdict(dict))
-    for line in drawn:
-        states[line["stratum"]][line["disks"], line["at"], line["state"]][line["set"]] = line["seen"]
+    states = _by_state(drawn)
     for stratum in dict.fromkeys(line["stratum"] for line in searched[f"set{sets[0]}"]):
         found = {n: [line for line in searched[f"set{n}"] if line["stratum"] == stratum] for n in sets}
         for size in range(1, len(sets) + 1):
             for panel in combinations(sets, size):
-                yield _row(stratum, panel, found, states[stratum])
+                yield _row(stratum, panel, found, {s: seen for s, seen in states.items() if s[0] == stratum})
+
+
+def _by_state(drawn: list[Line]) -> dict[State, dict[int, Seen]]:
+    """What each set, by its number, said at each state."""
+    states: defaultdict[State, dict[int, Seen]] = defaultdict(dict)
+    for line in drawn:
+        states[line["stratum"], line["disks"], line["at"], line["state"]][line["set"]] = line["seen"]
+    return states
 
 
 def _row(
@@ -45,7 +51,7 @@ def _row(
     counted = [line for number in panel for line in found[number]]
     looked = sum(line["states"] for line in found[panel[0]])
     plain = {state: _mixed(panel, seen) for state, seen in drawn.items()}
-    flagged = [_valid(answers, disks) for (disks, _, _), answers in plain.items()]
+    flagged = [_valid(answers, disks) for (_, disks, _, _), answers in plain.items()]
     sure = {k: sum(line["wrong_elsewhere"][f"k{k}"] for line in counted) / len(panel) for k in LEADS}
     return {
         "stratum": stratum,
@@ -66,16 +72,12 @@ def overlaps(drawn: list[Line]) -> Iterator[dict[str, Any]]:
     both_mostly_wrong: states where each has a wrong majority. same_if_both_wrong: of pairs of wrong answers,
     one of each set at one state, those that are the same.
     """
-    states: dict[tuple[str, State], dict[int, Seen]] = defaultdict(dict)
-    for line in drawn:
-        states[line["stratum"], (line["disks"], line["at"], line["state"])][line["set"]] = line["seen"]
+    states = _by_state(drawn)
     sets = sorted({line["set"] for line in drawn})
     for pair in combinations_with_replacement(sets, 2):
         row: dict[str, Any] = {"sets": pair}
         for parser, heed in (("plain", False), ("paper", True)):
-            shares = [
-                _pair(pair, seen, disks if heed else None) for (_, (disks, _, _)), seen in states.items()
-            ]
+            shares = [_pair(pair, seen, disks if heed else None) for (_, disks, _, _), seen in states.items()]
             both, same = sum(share[1] for share in shares), sum(share[2] for share in shares)
             row[f"both_mostly_wrong_{parser}"] = sum(share[0] for share in shares)
             row[f"same_if_both_wrong_{parser}"] = same / both if both else None

@@ -38,20 +38,20 @@ RUN = {"run": (1 << 20) - 1}
 """Every state of the solution of 20 disks."""
 
 
-def chunk(stratum: str, at: int) -> Steps | list[Steps]:
-    """The states of one chunk, always the same ones."""
+def chunk(stratum: str, at: int) -> list[Steps]:
+    """The states of one chunk, always the same ones, by their number of disks: rows of one length."""
     rng = np.random.default_rng([sum(map(ord, stratum)), at])
     match stratum:
         case "run":
-            return data.path(20, np.arange(at, min(at + CHUNK, RUN["run"])))
+            return [data.path(20, np.arange(at, min(at + CHUNK, RUN["run"])))]
         case "path19":
-            return data.path(19, rng.integers(0, (1 << 19) - 1, CHUNK))
+            return [data.path(19, rng.integers(0, (1 << 19) - 1, CHUNK))]
         case "path-unseen":
             return [_unseen(rng, "path", disks, CHUNK // 4) for disks in range(16, 20)]
         case "tall-unseen":
-            return _unseen(rng, "sticky", 20, CHUNK)
+            return [_unseen(rng, "sticky", 20, CHUNK)]
         case _:
-            return _unseen(rng, "uniform", 20, CHUNK)
+            return [_unseen(rng, "uniform", 20, CHUNK)]
 
 
 def _unseen(rng: np.random.Generator, kind: str, disks: int, count: int) -> Steps:
@@ -59,18 +59,12 @@ def _unseen(rng: np.random.Generator, kind: str, disks: int, count: int) -> Step
     return drawn.take(np.flatnonzero(data.held_out(drawn))[:count])
 
 
-def groups(stratum: str, at: int) -> list[Steps]:
-    """The chunk's states by their number of disks, whose rows are of one length."""
-    made = chunk(stratum, at)
-    return made if isinstance(made, list) else [made]
-
-
 # -- the exact chances ---------------------------------------------------------------------------------
 
 
 def search(file: Path, number: int, temperature: float, strata: dict[str, int]) -> None:
-    done = {(line["stratum"], line["at"]) for line in lines(file)}
     """A chunk of each stratum in turn, so that a search that is cut short has looked at all of them."""
+    done = {(line["stratum"], line["at"]) for line in lines(file)}
     for at in range(0, max(strata.values()), CHUNK):
         for stratum, count in strata.items():
             if at < count and (stratum, at) not in done:
@@ -78,7 +72,7 @@ def search(file: Path, number: int, temperature: float, strata: dict[str, int]) 
 
 
 def _searched(stratum: str, at: int, number: int, temperature: float) -> dict[str, Any]:
-    rows = [data.rows(steps) for steps in groups(stratum, at)]
+    rows = [data.rows(steps) for steps in chunk(stratum, at)]
     found = [exact(DIALECT, part, temperature, number) for part in rows]
     right = np.concatenate([one.right for one in found])
     sure = right >= DOUBTFUL
@@ -117,7 +111,7 @@ def _drawn(
     stratum: str, at: int, states: list[int], number: int, temperature: float
 ) -> Iterator[dict[str, Any]]:
     first = 0
-    for steps in groups(stratum, at):
+    for steps in chunk(stratum, at):
         here = [state for state in states if first <= state < first + len(steps)]
         rows = data.rows(steps.take(np.array(here, int) - first))
         seen = answers(DIALECT, rows, _as_it_is, temperature, DRAWS, at + number, number)

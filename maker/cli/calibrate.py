@@ -16,7 +16,7 @@ from rich.text import Text
 from maker import calibration_picture, place
 from maker.cli.operational import operational
 from maker.cli.progress import Shown
-from maker.cli.run import AsJson, own_stdout, parameters, task_input
+from maker.cli.run import AsJson, Input, Parameter, own_stdout, parameters, task_input
 from maker.errors import UsageError
 from maker.operation import Operational
 from maker.place import Place
@@ -30,13 +30,8 @@ def calibrate(
     task: Annotated[
         str | None, typer.Argument(help="A task: a name, package.module:Name or file.py:Name.")
     ] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="A parameter of the task; repeatable.")
-    ] = None,
-    input: Annotated[
-        Path | None,
-        typer.Option("--input", metavar="FILE", help="A file for a task that takes one, such as questions."),
-    ] = None,
+    parameter: Parameter = None,
+    input: Input = None,
     model: Annotated[
         list[str] | None,
         typer.Option(

@@ -10,15 +10,13 @@ from typing import Annotated
 import typer
 
 from maker.cli.operational import BaseUrl
-from maker.cli.run import AsJson, own_stdout, parameters
+from maker.cli.run import AsJson, Parameter, own_stdout, parameters
 from maker.errors import PluginError
 
 
 def check(
     task: Annotated[str, typer.Argument(help="A task: a name, package.module:Name or file.py:Name.")],
-    parameter: Annotated[
-        list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="A parameter of the task; repeatable.")
-    ] = None,
+    parameter: Parameter = None,
     model: Annotated[
         str | None,
         typer.Option(help="Who answers where the task has no truth of its own.", envvar="MAKER_MODEL"),

@@ -47,18 +47,20 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout.")]
+Parameter = Annotated[
+    list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="A parameter of the task; repeatable.")
+]
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="FILE", help="A file for a task that takes one, such as questions."),
+]
 
 
 @operational
 def run(
     task: Annotated[str, typer.Argument(help="A task: a name, package.module:Name or file.py:Name.")],
-    parameter: Annotated[
-        list[str] | None, typer.Option("-T", metavar="KEY=VALUE", help="A parameter of the task; repeatable.")
-    ] = None,
-    input: Annotated[
-        Path | None,
-        typer.Option("--input", metavar="FILE", help="A file for a task that takes one, such as questions."),
-    ] = None,
+    parameter: Parameter = None,
+    input: Input = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
