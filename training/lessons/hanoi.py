@@ -68,6 +68,12 @@ def path(disks: int, moves: Ints) -> Steps:
     return Steps(pegs, previous * (moves > 0)[:, None])
 
 
+def turns(rng: np.random.Generator, disks: int, count: int) -> Steps:
+    """Path states of which every disk moves next equally often: disk d moves only once in 2**d steps."""
+    disk = rng.integers(1, disks + 1, count)
+    return path(disks, ((2 * rng.integers(0, 1 << (disks - disk)) + 1) << (disk - 1)) - 1)
+
+
 def _on_path(disks: int, moves: Ints) -> Ints:
     disk = np.arange(1, disks + 1)
     way = np.where((disks - disk) % 2 == 0, -1, 1)
@@ -175,7 +181,13 @@ def batch_of_steps(rng: np.random.Generator, count: int, most: int, path_share: 
     """About `count` steps of 1 to `most` disks, none held out: a share on solution paths, the rest random."""
     made = []
     rest = 1 - path_share
-    for kind, share in (("path", path_share), ("uniform", rest * 0.4), ("sticky", rest * 0.6)):
+    shares = {
+        "path": path_share * 0.7,
+        "turns": path_share * 0.3,
+        "uniform": rest * 0.4,
+        "sticky": rest * 0.6,
+    }
+    for kind, share in shares.items():
         weights = np.arange(1, most + 1, dtype=float)
         if kind == "path":
             weights[9:15] *= 2  # the runs that are meant to succeed
@@ -188,12 +200,14 @@ def batch_of_steps(rng: np.random.Generator, count: int, most: int, path_share: 
 def draw(rng: np.random.Generator, kind: str, disks: int, count: int) -> Steps:
     if kind == "path":
         return path(disks, rng.integers(0, (1 << disks) - 1, count))
-    return uniform(rng, disks, count) if kind == "uniform" else sticky(rng, disks, count)
+    return {"turns": turns, "uniform": uniform, "sticky": sticky}[kind](rng, disks, count)
 
 
 PATH_SHARE = {"main": 0.45, "mined1": 0.45, "mined2": 0.6}
 EXHAUSTIVE = 15
 """Mining looks at every path state of runs of up to so many disks."""
+RARE = 1 << 7
+"""Of longer runs it looks at all about the moves of disk 8, which come once in 256 steps, and larger ones."""
 
 
 def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
@@ -208,11 +222,13 @@ def pool(rng: np.random.Generator) -> Iterator[Ints]:
 
 
 def _doubtful(rng: np.random.Generator) -> Iterator[Steps]:
-    """Every path state of 1 to 15 disks, random path states of 16 to 20, random and tall-pegged states."""
+    """Every path state of 1 to 15 disks, of 16 to 20 random and rare ones; random and tall-pegged states."""
     for disks in range(1, EXHAUSTIVE + 1):
         yield path(disks, np.arange((1 << disks) - 1))
     for disks in range(EXHAUSTIVE + 1, 21):
         yield draw(rng, "path", disks, 40_000)
+        rare = np.arange(RARE - 1, (1 << disks) - 1, RARE)
+        yield path(disks, np.concatenate([rare - 1, rare, rare + 1]))
     for disks in range(3, 21):
         yield draw(rng, "sticky", disks, 100 * disks)
         yield draw(rng, "uniform", disks, 40 * disks)
