@@ -2,7 +2,8 @@
 
 The copy has the draw index of the first try, so ballots, tallies and the number of samples are those of a run
 without hedging. It sends no third try, decides nothing and writes nothing. Invariant: each seat gives one
-sample; a draw fails when both tries have; seats that were paid twice are told together with the last sample.
+sample; a draw fails when both tries have; seats that were paid twice are told together with the last sample,
+or when the race is given up.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Race:
         tell: Callable[[Twice], None],
     ) -> None:
         """copy: leave to ask for these seats once more, or None; drop: that failed. put: takes each seat's
-        first reply; tell: called with the last of them if both tries were under way."""
+        first reply; tell: called with the last of them, or if cancelled, where both tries were under way."""
         self._hedge, self._model, self._request = hedge, model, request
         self._copy, self._drop, self._put, self._tell = copy, drop, put, tell
         self.missing = {seat.draw: seat for seat in request.seats}
@@ -99,6 +100,10 @@ class Race:
                 )
                 if not done and (asked := self._asked_again()):
                     tries.add(asyncio.create_task(self._second_try(asked)))
+        except asyncio.CancelledError:
+            if self.missing:
+                self._settle()
+            raise
         finally:
             for each in tries:
                 each.cancel()
@@ -149,15 +154,18 @@ class Race:
         self._replies.append(sample)
         self._hedge.note(sample.seat.model, _now() - self._began)
         self._put(sample)
-        if not self.missing and self._again:
-            if self._error or self._copy_failed:
-                self._drop(self._again)
-            else:
-                self._tell(self._twice())
+        if not self.missing:
+            self._settle()
 
-    def _twice(self) -> Twice:
+    def _settle(self) -> None:
+        """Seats of the copy that have a reply were paid twice, if both tries were under way."""
         both = [each for each in self._replies if each.seat in self._again]
-        return Twice(self._again, sum(each.tokens_in for each in both), sum(each.tokens_out for each in both))
+        seats = tuple(each.seat for each in both)
+        if seats and (self._error or self._copy_failed):
+            self._drop(seats)
+        elif seats:
+            tokens = sum(each.tokens_in for each in both), sum(each.tokens_out for each in both)
+            self._tell(Twice(seats, *tokens))
 
 
 def _now() -> float:

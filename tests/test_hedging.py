@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from maker.budget import NO_CAP, Allowance, Spend, Terms
 from maker.chain import Chain, Park
 from maker.engine import Ended, Engine
 from maker.errors import BlockedError, UsageError
-from maker.hedging import ENOUGH, LATE, MEMORY, PAUSE, Hedge
+from maker.fresh_draws import PROMPT
+from maker.hedging import ENOUGH, LATE, MEMORY, PAUSE, Hedge, Race, Twice
 from maker.journal import Lane
 from maker.leases import Lease
 from maker.ledger import Ledger
 from maker.model import Request
-from maker.nouns import Json, Sample, Segment, Step
+from maker.nouns import Json, Sample, Seat, Segment, Step
 from maker.operation import Operation
 from maker.result import RunResult
 from maker.run_directory import RunDirectory
@@ -167,6 +169,22 @@ def test_of_a_request_for_several_seats_only_those_without_a_reply_are_sent_agai
     played = play(tmp_path, model, k=3)
     assert [(draw, when) for when, _, draw in model.tries] == [(0, 0.0), (1, 0.0), (2, 0.0), (1, 1.0)]
     assert (played.seconds, played.hedges(), played.ledger.totals.samples) == (1.1, [[1]], 3)
+
+
+def test_what_was_paid_twice_is_told_though_the_race_is_given_up() -> None:
+    async def scene() -> list[Twice]:
+        model = Fated(lambda step, draw, number: 2.0 if draw == 0 else 60.0)
+        request = Request(Step("s0", 0, []), PROMPT, tuple(Seat(draw, "m", 1.0, draw) for draw in range(2)))
+        told: list[Twice] = []
+        ask = partial(replace, request)
+        race = Race(Hedge(1.0), model, request, lambda seats: ask(seats=seats), print, print, told.append)
+        going = asyncio.create_task(race.run())
+        await asyncio.sleep(3)
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        return told
+
+    assert [[seat.draw for seat in twice.seats] for twice in virtual(scene)] == [[0]]
 
 
 def test_a_try_that_fails_alone_is_no_failure_and_no_cost(tmp_path: Path) -> None:
