@@ -58,7 +58,7 @@ class Choices:
 def compare(seen: Sequence[tuple[Calibration, float]], aim: Aim, table: Prices) -> Choices:
     """seen: calibrations, each with the steps that the whole task has as it was calibrated."""
     found = [offers.of(each, steps, aim.confidence, table) for each, steps in seen]
-    measured = tuple(plan(each, aim) for each in found)
+    measured = tuple(plan(each, aim) for each in _told_apart(found))
     pairs = [offers.in_turn(one, other) for one, other in combinations(found, 2) if _alike(one, other)]
     each_call = [
         offers.several(offer, number, offers.price_of_prompt(calibration, table))
@@ -70,6 +70,14 @@ def compare(seen: Sequence[tuple[Calibration, float]], aim: Aim, table: Prices) 
     best = min((each for each in measured if each.k), key=price, default=None)
     clocks = tuple(_clock(best, segments) for segments in SEGMENTS) if best else ()
     return Choices(measured, supposed, best, clocks, tuple(_notes(measured, supposed, best)))
+
+
+def _told_apart(found: Sequence[Offer]) -> Iterator[Offer]:
+    """Several calibrations of one model by their number."""
+    names = [each.name for each in found]
+    for number, each in enumerate(found, start=1):
+        twice = names.count(each.name) > 1
+        yield replace(each, name=f"{each.name} (calibration {number})") if twice else each
 
 
 def read_prices(texts: Sequence[str], calibrations: Sequence[Calibration]) -> Prices:
@@ -133,7 +141,7 @@ def _notes(measured: Sequence[Plan], supposed: Sequence[Plan], best: Plan | None
 
 def _rule(measured: Sequence[Plan], best: Plan) -> Iterator[str]:
     """The paper's: the model of least cost over p. It leaves out k."""
-    by_rule = min(measured, key=lambda each: each.offer.price_of_a_right_vote or math.inf)
+    by_rule = min(measured, key=_price_of_a_right_vote)
     if by_rule.offer.price_of_a_right_vote is None:
         yield "without --price the models are compared by samples: give prices to compare them by money"
     elif by_rule is best:
@@ -143,13 +151,17 @@ def _rule(measured: Sequence[Plan], best: Plan) -> Iterator[str]:
         yield f"the rule of least cost over p would choose {by_rule.offer.name}, and fails here: {because}"
 
 
+def _price_of_a_right_vote(each: Plan) -> float:
+    return math.inf if (found := each.offer.price_of_a_right_vote) is None else found
+
+
 def _against(measured: Sequence[Plan], best: Plan) -> Iterator[str]:
     """More votes of one against fewer of a better one."""
     for each in measured:
         if each is not best and each.k:
-            times = price(each) / price(best) if price(best) else math.inf
             than = f"{best.offer.name} at k = {best.k}"
-            yield f"{each.offer.name} at k = {each.k} costs {times:.2f} times {than}"
+            times = f"{price(each) / price(best):.2f} times" if price(best) else "more than"
+            yield f"{each.offer.name} at k = {each.k} costs {times} {than}"
 
 
 def at_steps(offer: Offer, steps: float) -> Offer:

@@ -55,10 +55,10 @@ class Aim:
                 f"target={self.target}, confidence={self.confidence}; expected a target between 0 and 1, "
                 "and a confidence from 0.5 to less than 1"
             )
-        if self.segments < 1 or (self.budget is not None and not 0 < self.budget < math.inf):
-            raise UsageError(
-                f"segments={self.segments}, budget={self.budget}; expected 1 segment or more, and money"
-            )
+        if self.segments < 1:
+            raise UsageError(f"segments={self.segments}, expected 1 or more")
+        if self.budget is not None and not 0 < self.budget < math.inf:
+            raise UsageError(f"budget={self.budget:g}, expected an amount of money above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def length(manifest: Manifest, seen: Calibration) -> float:
     if not steps:
         raise UsageError(
             f"{manifest.task.spec} does not say how many steps it has (an attribute `steps`), "
-            "and k depends on that: `maker plan --steps N` tells it, give it as --k"
+            "and k depends on that: plan with `maker plan --steps N`, and run with the k that it tells as --k"
         )
     return steps
 

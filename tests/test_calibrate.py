@@ -210,6 +210,13 @@ def test_an_ordinary_run_is_measured_by_the_votes_that_every_step_has(tmp_path: 
     assert "the run decided" in found.hidden
 
 
+def test_where_every_step_was_looked_at_nothing_rarer_is_warned_of(tmp_path: Path) -> None:
+    some, every = (
+        calibrated(tmp_path / str(steps), model="sim", steps=steps, params={"disks": 6}) for steps in (30, 99)
+    )
+    assert [("may have been missed" in found.hidden) for _, found in (some, every) if found] == [True, False]
+
+
 def test_a_budget_ends_it_early_with_what_was_seen_and_it_goes_on(tmp_path: Path) -> None:
     asked = {"model": "sim:error=0.05", "steps": 100}
     first, seen = calibrated(tmp_path, max_calls=150, **asked)
@@ -281,3 +288,7 @@ def _samples(run: RunDirectory) -> int:
 
 def test_it_is_a_task_or_a_run(maker: Maker) -> None:
     assert maker("calibrate").code == 2
+    drawn = maker("calibrate", "--from", "r", "--draws", "5", "--model", "sim")
+    assert (drawn.code, "leave out --draws, --model" in drawn.err) == (2, True)
+    nowhere = maker("calibrate", "hanoi", "--model", "sim", "--out", "no/c.json")
+    assert (nowhere.code, "there is no folder no" in nowhere.err) == (2, True)

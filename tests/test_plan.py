@@ -180,6 +180,30 @@ def test_maker_plan_refuses_what_it_cannot_use(maker: Maker, seen: str) -> None:
     assert (bad.code, "make one with `maker calibrate`" in bad.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [("p.png", "ends in .svg"), ("no/p.svg", "there is no folder no"), ("d.svg", "that is a folder")],
+)
+def test_a_picture_that_cannot_be_written_is_refused_first(
+    maker: Maker, seen: str, picture: str, said: str
+) -> None:
+    (maker.folder / "d.svg").mkdir()
+    ended = maker("plan", "hanoi", "--calibration", seen, "--picture", picture)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+def test_two_calibrations_of_one_model_are_told_apart_and_what_is_free_costs_nothing(
+    maker: Maker, seen: str
+) -> None:
+    both = ("--calibration", seen, "--calibration", seen)
+    ended = maker("plan", "hanoi", *both, "--price", "0,0")
+    assert ended.code == 0
+    assert "sim:error=0.01 (calibration 2)" in ended.out
+    assert "chooses sim:error=0.01 (calibration 1) as well" in ended.out
+    assert "inf" not in ended.out
+
+
 def test_a_run_with_a_target_has_the_planned_k_and_resumes_as_the_same_run(maker: Maker, seen: str) -> None:
     asked = ("run", "hanoi", "-T", "disks=6", "--model", SIM, "--target", "0.95", "--calibration", seen)
     first = maker(*asked, "--run-dir", "r", "--engine", "inline", "--json")

@@ -30,10 +30,10 @@ CHUNK = 10_000
 """States that are measured at a time, and then written."""
 DOUBTFUL = 0.95
 DRAWS = 200
-STRATA = {"path19": 100_000, "path-unseen": 20_000, "tall-unseen": 200_000, "any-unseen": 50_000}
-"""How many states. path19: of the shortest solution of 19 disks, most of which training may have
-seen. path-unseen: held-out ones of 16 to 19 disks. tall-unseen, any-unseen: held-out ones of 20 disks off
-the path."""
+STRATA = {"path19": 100_000, "rare19": 1, "path-unseen": 20_000, "tall-unseen": 200_000, "any-unseen": 50_000}
+"""How many states, in whole chunks. path19: of the shortest solution of 19 disks, most of which training may
+have seen; rare19: those of them about the moves of disk 8 and larger ones, all 12,285. path-unseen: held-out
+ones of 16 to 19 disks. tall-unseen, any-unseen: held-out ones of 20 disks off the path."""
 RUN = {"run": (1 << 20) - 1}
 """Every state of the solution of 20 disks."""
 
@@ -46,6 +46,8 @@ def chunk(stratum: str, at: int) -> list[Steps]:
             return [data.path(20, np.arange(at, min(at + CHUNK, RUN["run"])))]
         case "path19":
             return [data.path(19, rng.integers(0, (1 << 19) - 1, CHUNK))]
+        case "rare19":
+            return [data.rare(19)]
         case "path-unseen":
             return [_unseen(rng, "path", disks, CHUNK // 4) for disks in range(16, 20)]
         case "tall-unseen":

@@ -61,8 +61,7 @@ class Simulated:
             raise UsageError("sim: expected rivals >= 1, and finite latency and sigma >= 0")
         if not (hasattr(task, "truth") and hasattr(task, "mistake")):
             raise UsageError(
-                f"sim: {type(task).__name__} cannot be simulated, {_lack(task)}; "
-                "give another --model, such as openai:NAME"
+                f"sim: the task cannot be simulated, {_lack(task)}; give another --model, such as openai:NAME"
             )
         self.name = "sim"
         self.temperatures = (None, None)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maker import calibration_picture, place
+from maker.cli import outputs
 from maker.cli.operational import operational
 from maker.cli.progress import Shown
 from maker.cli.run import AsJson, Input, Parameter, own_stdout, parameters, task_input
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 @operational
 def calibrate(
+    context: typer.Context,
     task: Annotated[
         str | None, typer.Argument(help="A task: a name, package.module:Name or file.py:Name.")
     ] = None,
@@ -66,7 +68,10 @@ def calibrate(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="What `maker plan` reads; a picture lies beside it as .svg.")
+        Path,
+        typer.Option(
+            callback=outputs.in_a_folder, help="What `maker plan` reads; a picture lies beside it as .svg."
+        ),
     ] = Path("calibration.json"),
     *,
     operation: Operational,
@@ -81,6 +86,8 @@ def calibrate(
 
     if (task is None) == (of_run is None):
         raise UsageError("give a TASK to sample steps of, or --from RUN, and not both")
+    if of_run is not None and (others := _given(context) - {"--from", "--out", "--json"}):
+        raise UsageError(f"--from draws nothing, leave out {', '.join(sorted(others))}")
     with own_stdout() as stdout, Shown(as_json, stdout) as shown:
         if of_run is not None:
             code, found, where = 0, calibrator.of_run(of_run), str(of_run)
@@ -102,6 +109,12 @@ def calibrate(
         else:
             _show(found, Console(file=stdout, highlight=False), out)
     sys.exit(code)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Names of the options on the command line."""
+    sources = {each.opts[-1]: context.get_parameter_source(str(each.name)) for each in context.command.params}
+    return {option for option, source in sources.items() if source and source.name == "COMMANDLINE"}
 
 
 def _keep(found: Calibration, out: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from maker.cli import outputs
 from maker.cli.run import AsJson, parameters
 from maker.errors import UsageError, inert
 
@@ -47,7 +48,10 @@ def plan(
     ] = None,
     segments: Annotated[int, typer.Option(min=1, help="Chains that run at a time.")] = 1,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Draw cost by length, a line each calibration.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg", callback=outputs.svg, help="Draw cost by length, a line each calibration."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -20,6 +20,8 @@ from training.lesson import Ints, Lesson, Phase
 
 LENGTH = 59
 """Tokens of the longest row (20 disks): 30 of the prompt, 29 of the answer."""
+RARE = 1 << 7
+"""Disk 8 and those above it move at the states after so many moves less one, twice so many, and so on."""
 SMALL = 5
 """With fewer disks there are too few states to keep any apart: all are trained on."""
 
@@ -72,6 +74,12 @@ def turns(rng: np.random.Generator, disks: int, count: int) -> Steps:
     """Path states of which every disk moves next equally often: disk d moves only once in 2**d steps."""
     disk = rng.integers(1, disks + 1, count)
     return path(disks, ((2 * rng.integers(0, 1 << (disks - disk)) + 1) << (disk - 1)) - 1)
+
+
+def rare(disks: int) -> Steps:
+    """The path states where a disk moves that does so at most once in 2 * RARE steps, and those beside."""
+    moves = np.arange(RARE - 1, (1 << disks) - 1, RARE)
+    return path(disks, np.concatenate([moves - 1, moves, moves + 1]))
 
 
 def _on_path(disks: int, moves: Ints) -> Ints:
@@ -206,8 +214,6 @@ def draw(rng: np.random.Generator, kind: str, disks: int, count: int) -> Steps:
 PATH_SHARE = {"main": 0.45, "mined1": 0.45, "mined2": 0.6}
 EXHAUSTIVE = 15
 """Mining looks at every path state of runs of up to so many disks."""
-RARE = 1 << 7
-"""Of longer runs it looks at all about the moves of disk 8, which come once in 256 steps, and larger ones."""
 
 
 def fresh(rng: np.random.Generator, count: int, phase: str, done: float) -> Ints:
@@ -222,13 +228,12 @@ def pool(rng: np.random.Generator) -> Iterator[Ints]:
 
 
 def _doubtful(rng: np.random.Generator) -> Iterator[Steps]:
-    """Every path state of 1 to 15 disks, of 16 to 20 random and rare ones; random and tall-pegged states."""
+    """Every path state of 1 to 15 disks, random and rare ones of 16 to 20, random and tall-pegged states."""
     for disks in range(1, EXHAUSTIVE + 1):
         yield path(disks, np.arange((1 << disks) - 1))
     for disks in range(EXHAUSTIVE + 1, 21):
         yield draw(rng, "path", disks, 40_000)
-        rare = np.arange(RARE - 1, (1 << disks) - 1, RARE)
-        yield path(disks, np.concatenate([rare - 1, rare, rare + 1]))
+        yield rare(disks)
     for disks in range(3, 21):
         yield draw(rng, "sticky", disks, 100 * disks)
         yield draw(rng, "uniform", disks, 40 * disks)
