@@ -124,6 +124,24 @@ def growth(axes: Axes, rows: Rows) -> None:
     axes.legend(frameon=False)
 
 
+def law(axes: Axes, rows: Rows) -> None:
+    """Runs that were solved, by k and temperature, beside the paper's law and the product of the steps'."""
+    for number, heat in enumerate(sorted({row["temperature"] for row in rows})):
+        found = sorted((row for row in rows if row["temperature"] == heat), key=lambda row: row["k"])
+        leads, colour = [row["k"] for row in found], f"C{number}"
+        shares = [row["solved"] / row["runs"] for row in found]
+        spread = [[abs(row["solved"] / row["runs"] - row[end]) for row in found] for end in ("low", "high")]
+        places = [lead + 0.08 * number - 0.12 for lead in leads]
+        label = f"temperature {heat}: {100 * found[0]['error']:.2g} % wrong"
+        axes.errorbar(places, shares, yerr=spread, fmt="o", color=colour, capsize=3, label=label)
+        axes.plot(leads, [row["theory"] for row in found], ":", color=colour)
+        axes.plot(leads, [row["own_p"] for row in found], "-", color=colour, linewidth=1)
+    axes.set_xticks(sorted({row["k"] for row in rows}))
+    axes.set_xlabel("k")
+    axes.set_ylabel("runs of 1,023 steps that are solved")
+    axes.legend(frameon=False, fontsize=8, title="points: measured; dotted: one p; line: each step's own")
+
+
 _DRAWN = {
     "latency-inline": latency,
     "latency-ray": latency,
@@ -131,6 +149,7 @@ _DRAWN = {
     "http": http,
     "embedded": embedded,
     "growth": growth,
+    "law-success": law,
     "steps-per-call-sim": steps_per_call,
     "steps-per-call-embedded": steps_per_call_embedded,
 }
