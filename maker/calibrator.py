@@ -199,7 +199,7 @@ def _hidden(steps: int, reader: Reader, sampled: Sampled | None) -> str:
             "Right is what most samples of a step say: steps at which all of them are wrong alike count as "
             "right and cannot be seen."
         )
-    if sampled and sampled.origin == "sample" and steps == sampled.length:
+    if sampled and sampled.origin != "votes" and steps == sampled.length:
         return " ".join(["Every step of the whole task was looked at.", *said[1:]])
     said.append(
         f"Kinds of steps rarer than about 1 in {max(1, steps // 3):,} may have been missed altogether: if a "

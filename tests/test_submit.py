@@ -33,6 +33,7 @@ class Count:
     def __init__(self, input: InputFile, length: int = 5) -> None:
         self.length = length
         self.starts = [int(line) for line in input.read().split()]
+        self.steps = length * len(self.starts)
 
     def segments(self) -> list[Segment]:
         return [Segment(f"s{number}", start) for number, start in enumerate(self.starts)]
@@ -97,7 +98,10 @@ COUNTING = ("count.py:Count", "--input", "starts.txt", "--model", "sim:error=0.0
 
 
 def test_a_users_own_decomposer_is_submitted_from_its_folder(client: Maker, tmp_path: Path) -> None:
-    ended = client("submit", *COUNTING, "-T", "length=7", "--name", named("own"), "--json")
+    asked = (*COUNTING, "-T", "length=7")
+    assert client("calibrate", *asked, "--engine", "inline", "--out", "seen.json").code == 0
+    aim = ("--target", "0.9", "--calibration", "seen.json")
+    ended = client("submit", *asked, *aim, "--name", named("own"), "--json")
     assert ended.code == 0, f"{ended.out}\n{ended.err}"
     assert ended.events[0]["event"] == "submitted"
     assert ended.done["result"] == {"s0": 8, "s1": 107}
