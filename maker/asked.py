@@ -134,7 +134,7 @@ def check_ladder(subject: Task, named: Manifest) -> None:
         )
     if rungs.count("model") >= len(named.models):
         raise UsageError(
-            f"{told}: it changes the model {rungs.count('model')} times, and the panel has "
+            f"{told}: it needs {rungs.count('model') + 1} models, and the panel has "
             f"{len(named.models)}: give more of --model"
         )
     if rungs and subject.asks_models:
@@ -142,7 +142,10 @@ def check_ladder(subject: Task, named: Manifest) -> None:
 
 
 def check_voter(subject: Task, panel: Panel) -> None:
-    """Raises UsageError when the voter goes by something that the task does not say."""
+    """Raises UsageError when the voter goes by something that the task does not say, or by nobody's votes."""
+    names = [member.name for member in panel.members]
+    if unknown := set(getattr(panel.voter, "models", ())) - set(names):
+        raise UsageError(f"the voter knows a model {min(unknown)}, expected one of {', '.join(names)}")
     if getattr(panel.voter, "reads", "") == "scores" and not subject.scores:
         raise UsageError(
             f"the voter goes by the task's scores, and the task {subject.name} has no method `score(step, "

@@ -106,7 +106,7 @@ class Panels:
         found: _Names = {}
         for source in sources:
             own = self._model(source).name
-            name = taken.get(source, source.spec if own in taken.values() else own)
+            name = taken.get(source, source.spec if own in {*taken.values(), *found.values()} else own)
             if name in found.values():
                 raise UsageError(f"{option} {source.spec}: the panel has a model {name} already")
             found[source] = name

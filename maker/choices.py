@@ -67,7 +67,9 @@ def compare(seen: Sequence[tuple[Calibration, float]], aim: Aim, table: Prices) 
         if number < offer.steps
     ]
     supposed = tuple(plan(each, aim) for each in [*pairs, *each_call])
-    best = min((each for each in measured if each.k), key=price, default=None)
+    best = min(
+        (each for each in measured if each.k), key=lambda each: (price(each), each.samples), default=None
+    )
     clocks = tuple(_clock(best, segments) for segments in SEGMENTS) if best else ()
     return Choices(measured, supposed, best, clocks, tuple(_notes(measured, supposed, best)))
 
@@ -161,7 +163,8 @@ def _against(measured: Sequence[Plan], best: Plan) -> Iterator[str]:
         if each is not best and each.k:
             than = f"{best.offer.name} at k = {best.k}"
             times = f"{price(each) / price(best):.2f} times" if price(best) else "more than"
-            yield f"{each.offer.name} at k = {each.k} costs {times} {than}"
+            more = "as much as" if price(each) == price(best) else times
+            yield f"{each.offer.name} at k = {each.k} costs {more} {than}"
 
 
 def at_steps(offer: Offer, steps: float) -> Offer:

@@ -67,7 +67,9 @@ NO_LADDER = Ladder()
 
 def parse(text: str | None) -> list[Rung]:
     """`variant,model,park`; None or `none` is no ladder. Raises UsageError."""
-    words = [] if text in (None, "none") else [word.strip() for word in str(text).split(",")]
+    if not isinstance(text, str | None):
+        raise UsageError(f"escalate={text!r}, expected rungs in one string, such as 'variant,model,park'")
+    words = [] if text in (None, "none") else [word.strip() for word in text.split(",")]
     known: dict[str, Rung] = {rung: rung for rung in get_args(Rung)}
     if unknown := [word for word in words if word not in known]:
         names = ", ".join(known)

@@ -18,6 +18,7 @@ from maker.options import duration
 
 Engine = Literal["ray", "inline"]
 Requests = Literal["auto", "grouped", "single"]
+_HEDGE = "a time such as 500ms or 2s, or auto"
 NONE = "none"
 """Of a cap or the prices: those of the commands before do not hold any more."""
 
@@ -115,7 +116,7 @@ class Operation:
         if self.give_up_after is not None:
             duration("give_up_after", self.give_up_after)
         if isinstance(after := self.hedge_after, float) and not 0 <= after < inf:
-            raise UsageError(f"hedge={self.hedge!r}, expected a time such as 500ms or 2s, or auto")
+            raise UsageError(f"hedge={self.hedge!r}, expected {_HEDGE}")
         if not 0 < self.seconds_to_lose < inf:
             raise UsageError(f"lost_after={self.lost_after!r}, expected a time such as 90s or 10m")
 
@@ -142,7 +143,7 @@ class Operation:
         """Seconds, if not to be found; None: nothing is hedged."""
         if self.hedge is None or self.hedge == "auto":
             return None if self.hedge is None else "auto"
-        return duration("hedge", self.hedge)
+        return duration("hedge", self.hedge, _HEDGE)
 
     @property
     def prices(self) -> list[str]:

@@ -25,12 +25,12 @@ def seconds(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(seconds)]
 
 
-def duration(name: str, value: object) -> float:
+def duration(name: str, value: object, expected: str = "a time such as 90s or 10m") -> float:
     """Seconds of a duration as typed; raises UsageError when it is none."""
     try:
         return TypeAdapter(Seconds).validate_python(value)
     except ValidationError:
-        raise UsageError(f"{name}={value!r}, expected a time such as 90s or 10m") from None
+        raise UsageError(f"{name}={value!r}, expected {expected}") from None
 
 
 def split(text: str) -> tuple[list[str], dict[str, str]]:

@@ -70,6 +70,7 @@ class Repeats:
         name, text = sample["request"], sample["text"]
         if name is None or seen.meaningless:
             return False
+        name = name if "#" in name else f"{name}#0"  # the first choice, of one or of several
         if name not in seen.texts:
             _keep(seen.texts, name, text)
             return False

@@ -124,9 +124,9 @@ def test_nothing_leads_down_again(said: list[str | None], size: int) -> None:
 def test_a_ladder_is_read_as_typed() -> None:
     assert parse(" variant, model,park") == ["variant", "model", "park"]
     assert parse("none") == parse(None) == []
-    for wrong in ("up", "park,model", ""):
+    for wrong in ("up", "park,model", "", ["model", "park"]):
         with pytest.raises(UsageError, match="expected"):
-            parse(wrong)
+            parse(wrong)  # type: ignore[arg-type]
 
 
 # -- at a step -------------------------------------------------------------------------------------

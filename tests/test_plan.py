@@ -204,6 +204,16 @@ def test_two_calibrations_of_one_model_are_told_apart_and_what_is_free_costs_not
     assert "inf" not in ended.out
 
 
+def test_calibrations_of_tasks_of_unlike_size_are_not_compared(
+    maker: Maker, seen: str, tmp_path: Path
+) -> None:
+    other = kept(tmp_path / "d.json", calibration([(3, 0, 970), (2, 1, 30)], SIM, 63))
+    both = ("--calibration", seen, "--calibration", other)
+    ended = maker("plan", "hanoi", *both)
+    assert (ended.code, "are of 1,023 and 63 steps: say which by -T" in ended.err) == (2, True)
+    assert maker("plan", "hanoi", *both, "--steps", "500").code == 0
+
+
 def test_a_run_with_a_target_has_the_planned_k_and_resumes_as_the_same_run(maker: Maker, seen: str) -> None:
     asked = ("run", "hanoi", "-T", "disks=6", "--model", SIM, "--target", "0.95", "--calibration", seen)
     first = maker(*asked, "--run-dir", "r", "--engine", "inline", "--json")

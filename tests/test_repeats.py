@@ -101,6 +101,13 @@ def test_ids_that_come_again_with_their_texts_warn() -> None:
     assert found.index(next(filter(None, found))) == 2 * IDS - 1
 
 
+def test_a_choice_of_several_is_the_response_that_came_alone_before() -> None:
+    repeats = Repeats()
+    ids = [f"id-{n}{choice}" for n in range(IDS) for choice in ("", "#0", "#1")]
+    found = [repeats.note(said(n, "sure", request=name)) for n, name in enumerate(ids)]
+    assert [n for n, each in enumerate(found) if each] == [3 * IDS - 2]
+
+
 def test_an_endpoint_whose_ids_mean_nothing_does_not_warn() -> None:
     repeats = Repeats()
     for number in range(100):

@@ -139,6 +139,7 @@ def test_it_decides_as_bayes_rule_says(votes: tuple[int, int]) -> None:
         lambda: Posterior(10, 0.5),
         lambda: Posterior(10, 0.1, 0.1, 0.5),
         lambda: Posterior(10, 0.1, 1.0),
+        lambda: Posterior(10, 0.3, 0.1, 0.2),
         lambda: Posterior(0, 0.1),
         lambda: Weighted(10, 0.0),
         lambda: Weighted(10, 0.1, {"m": 0.7}),
@@ -168,6 +169,17 @@ def test_models_are_named_on_the_command_line_as_in_python() -> None:
     assert made._weights.keys() == {"openai:good", "sim"}
     with pytest.raises(UsageError, match="models"):
         plugins.find(plugins.VOTERS, "weighted:steps=9,error=0.1,models=openai:a").make()
+
+
+def test_a_model_that_does_not_vote_has_no_weight(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"the voter knows a model sim:eror, expected one of sim"):
+        maker.run(
+            "hanoi",
+            model=["sim", "sim:error=0.1"],
+            voter="weighted:steps=9,error=0.1,models=sim:eror=0.1",
+            engine="inline",
+            run_dir=str(tmp_path / "r"),
+        )
 
 
 @given(order=st.permutations(range(9)), logprobs=st.lists(st.floats(-9, 0), min_size=9, max_size=9))

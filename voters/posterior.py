@@ -26,6 +26,8 @@ class Posterior:
     ) -> None:
         if not 0 <= hard < 1:
             raise UsageError(f"posterior: hard={hard}, expected a share of steps below 1")
+        if hard and hard_error <= error:
+            raise UsageError(f"posterior: hard_error={hard_error}, expected more than error={error}")
         sorts = [(1 - hard, "error", error), (hard, "hard_error", hard_error)]
         self._sorts = [
             (math.log(share), math.log1p(-wrong), math.log(wrong))

@@ -47,6 +47,8 @@ class Weighted:
     ) -> None:
         self._other = _weight("error", error)
         self._weights = {name: _weight(name, value) for name, value in (models or {}).items()}
+        self.models = frozenset(self._weights)
+        """Names of those that it knows."""
         self._most = max((self._other, *self._weights.values()))
         self._confidence = confidence
         self._needed = -odds.allowed("weighted", steps, target)

@@ -69,6 +69,11 @@ def plan(
     if budget is not None and not table:
         raise UsageError("--budget needs the price of every model: give --price IN,OUT or MODEL=IN,OUT")
     lengths = [steps or _length(task, parameter or [], each) for each in read]
+    if len(set(lengths)) > 1:
+        sizes = " and ".join(f"{length:,.0f}" for length in lengths)
+        raise UsageError(
+            f"the calibrations are of {sizes} steps: say which by -T (such as disks=20) or --steps"
+        )
     found = choices.compare(list(zip(read, lengths, strict=True)), aim, table)
     if picture is not None:
         picture.write_text(plan_picture.svg(found), encoding="utf-8")

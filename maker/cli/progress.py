@@ -215,7 +215,7 @@ def _outcome(result: RunResult) -> list[tuple[str, str]]:
         ("votes", f"{result.votes:,} ({result.votes / max(result.steps, 1):.3f} a step)"),
         ("samples", f"{result.samples:,}"),
         ("flagged", f"{result.flagged:,}" + (f" ({flags})" if flags else "")),
-        ("contested", f"{result.contested:,} steps with more than one answer"),
+        ("contested", f"{result.contested:,} decided steps with more than one answer"),
         ("tokens", f"{result.tokens_in:,} in{_cached(result)}, {result.tokens_out:,} out"),
     ]
     if result.cost is not None:

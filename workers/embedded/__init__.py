@@ -39,7 +39,8 @@ def load(dialect: Dialect, number: int = 1) -> Transformer:
     """
     held = weights.sets(dialect.name)
     if not 1 <= number <= held:
-        raise UsageError(f"embedded: weights={number}, expected 1 to {held}: {dialect.name} has no more")
+        expected = "1" if held == 1 else f"1 to {held}"
+        raise UsageError(f"embedded: weights={number}, expected {expected}: {dialect.name} has no more")
     return Transformer(weights.read(weights.shipped(dialect.name, number)))
 
 
