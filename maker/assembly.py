@@ -107,7 +107,7 @@ class Panels:
         for source in sources:
             own = self._model(source).name
             name = taken.get(source, source.spec if own in {*taken.values(), *found.values()} else own)
-            if name in found.values():
+            if source in found or name in found.values():
                 raise UsageError(f"{option} {source.spec}: the panel has a model {name} already")
             found[source] = name
         return found

@@ -192,13 +192,16 @@ def test_a_model_of_the_panel_may_judge_and_is_made_once(tmp_path: Path) -> None
     assert [model.name for model in panels] == ["writer", "chatty"]
 
 
-def test_judges_take_turns_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_judges_take_turns_and_one_named_as_another_goes_by_its_spec(tmp_path: Path) -> None:
     both = [REFEREE, f"{HERE}:Second"]
     assert api.run(**words(tmp_path / "r", judge=both)).status == "done"
     rulings = [each for record in of(tmp_path / "r", "sample") if (each := record)["model"] != "writer"]
     assert all(each["model"] == ("referee", "second")[each["draw"] % 2] for each in rulings)
-    with pytest.raises(UsageError, match=r"--judge .*the panel has a model referee already"):
-        api.run(**words(tmp_path / "two", judge=[both[0], f"{both[0]}:pause=0.1"]))
+    quick = f"{REFEREE}:pause=0.001"
+    assert api.run(**words(tmp_path / "two", judge=[REFEREE, quick])).status == "done"
+    assert drawn(tmp_path / "two")[1] == {"referee", quick}
+    with pytest.raises(UsageError, match=r"--judge .*the panel has a model .* already"):
+        api.run(**words(tmp_path / "same", judge=[REFEREE, REFEREE]))
 
 
 def test_a_judge_has_a_price_and_is_paid_from_the_budget(tmp_path: Path) -> None:
