@@ -219,10 +219,11 @@ def _of_the_sample(offer: Offer, aim: Aim) -> Iterator[str]:
     if success_at_most(offer.wrong_majority, offer.steps) < aim.target:
         needed = clean_steps(aim.target, offer.steps, aim.confidence)
         ground = f"the {offer.sampled:,} sampled steps leave" if offer.sampled else "the samples leave"
+        could = f"sampling could exclude that with {needed:,.0f} steps without one, in practice only"
         yield (
             f"not certified: {ground} room for {offer.wrong_majority:.2g} of steps that mostly go wrong, and "
-            f"the target for {budget(aim.target, offer.steps):.2g}; sampling could exclude that with "
-            f"{needed:,.0f} steps without one, in practice only checks or unlike models can"
+            f"the target for {budget(aim.target, offer.steps):.2g}; "
+            f"{could if needed <= offer.steps else 'only'} checks or unlike models can"
         )
     if offer.blind:
         yield "steps at which all votes were wrong alike were not seen: the task has no truth to hold against"
