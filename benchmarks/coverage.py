@@ -167,7 +167,7 @@ def _embedded_steps(model: str) -> list[StepDraws]:
         calibrator.calibrate("hanoi", params=params, model=model, steps=3000, run_dir=run, engine="inline")
         directory = RunDirectory(run)
         task = assembly.task(directory.manifest())
-        return list(calibrator.Reader(task, DRAWS).read(directory))
+        return [seen.draws for seen in calibrator.Reader(task, DRAWS).read(directory)]
 
 
 def _pool() -> list[list[Draw]]:

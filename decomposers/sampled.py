@@ -7,13 +7,16 @@ kept. Where the steps come from:
     truth    the right path, walked by the task's own `truth`; evenly from all its steps
     votes    the first steps of the task's segments; more of each by the answers that most samples give
 
+Where the task tells kinds of steps apart (`kind`), more steps of rare kinds may be added behind these.
 Invariant: the same parameters give the same steps in the same order, in any process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from functools import cached_property, wraps
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial, wraps
 from itertools import islice
 from random import Random
 from typing import Any, Literal, TypeVar
@@ -31,21 +34,30 @@ WALKED = 200_000
 Origin = Literal["sample", "truth", "votes"]
 T = TypeVar("T")
 
-_OF_STEPS = {"parse", "check", "same", "judge", "ruling", "score", "variant", "truth", "mistake"}
+_OF_STEPS = {"parse", "check", "same", "judge", "ruling", "score", "variant", "truth", "mistake", "kind"}
 """Methods that are given a step first."""
 _NOT_OF_STEPS = {"verify", "join", "sample"}
 
 
 class Sampled:
-    """task, parameters: the other task. steps: how many of them. seed: which ones."""
+    """task, parameters: the other task. steps: how many of them, from all. seed: which ones. each_kind: at
+    least so many of every kind of steps, as far as they are found."""
 
-    def __init__(self, task: Source, parameters: dict[str, Any], steps: int, seed: int = 0) -> None:
+    def __init__(
+        self, task: Source, parameters: dict[str, Any], steps: int, seed: int = 0, each_kind: int = 0
+    ) -> None:
         if steps < 2:
             raise UsageError(f"steps={steps}, expected 2 or more: one says nothing of how they differ")
         self.source, self.parameters, self.steps, self._seed = task, parameters, steps, seed
+        self._each_kind = each_kind
         self.inner = Task(assembly.decomposer(task, parameters), task.spec)
         self.length: int | None = getattr(self.inner.decomposer, "steps", None)
         """Steps of the other task, where it says so."""
+        if each_kind and (self.origin == "votes" or not hasattr(self.inner.decomposer, "kind")):
+            raise UsageError(
+                f"each_kind={each_kind}: {task.spec} has no kind(step), or neither sample(rng, count) nor "
+                "truth(step) to find rare ones by; expected both, or 0"
+            )
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in _NOT_OF_STEPS or "inner" not in self.__dict__:
@@ -62,10 +74,15 @@ class Sampled:
     # -- the chains ----------------------------------------------------------------------------------
 
     def segments(self) -> Iterator[Segment]:
-        steps, left = self._chosen
+        chosen = self._chosen
+        steps = [*chosen.evenly, *chosen.rare]
         width = len(str(len(steps)))
         for number, step in enumerate(steps):
-            yield Segment(f"{number:0{width}}", {**_place(step), "left": left})
+            yield Segment(f"{number:0{width}}", {**_place(step), "left": chosen.left})
+
+    def evenly(self, step: Step) -> bool:
+        """Whether a step was chosen from all, and not for its kind."""
+        return int(step.segment) < len(self._chosen.evenly)
 
     def prompt(self, step: Step) -> Prompt | None:
         if step.state is None:
@@ -90,12 +107,11 @@ class Sampled:
     # -- which steps ---------------------------------------------------------------------------------
 
     @cached_property
-    def _chosen(self) -> tuple[list[Step], int]:
-        """Where the chains begin, in random order, and how many more steps each is to have."""
+    def _chosen(self) -> _Chosen:
         chance = Random(f"calibration/{self._seed}")
         match self.origin:
             case "sample":
-                steps = list(islice(self._sample(chance), self.steps))
+                steps = list(islice(self._sample(chance, self.steps), self.steps))
             case "truth":
                 steps = _reservoir(self._right_path(), self.steps, chance)
             case "votes":
@@ -103,11 +119,28 @@ class Sampled:
         if not steps:
             raise UsageError(f"{self.source.spec}: no step to calibrate at: no segment has one to vote on")
         chance.shuffle(steps)
-        return steps, -(-self.steps // len(steps)) - 1 if self.origin == "votes" else 0
+        left = -(-self.steps // len(steps)) - 1 if self.origin == "votes" else 0
+        return _Chosen(steps, list(self._rare(steps, chance)) if self._each_kind else [], left)
 
-    def _sample(self, chance: Random) -> Iterator[Step]:
+    def _rare(self, evenly: Sequence[Step], chance: Random) -> Iterator[Step]:
+        """Of each kind so many that there are enough with those chosen evenly."""
+        of_kind = partial(kind, self.inner.decomposer)
+        places, had = {(step.segment, step.index) for step in evenly}, Counter(map(of_kind, evenly))
+        more = self._sample(chance, WALKED) if self.origin == "sample" else self._right_path()
+        seen, kept = Counter[str](), defaultdict[str, list[Step]](list)
+        for step in more:
+            if (step.segment, step.index) in places:
+                continue
+            name = of_kind(step)
+            _keep(kept[name], step, seen[name], self._each_kind - had[name], chance)
+            seen[name] += 1
+        for name in sorted(kept):
+            yield from kept[name]
+
+    def _sample(self, chance: Random, count: int) -> Iterator[Step]:
         sample: Callable[[Random, int], Iterable[Step]] = self.inner.decomposer.sample  # type: ignore[attr-defined]
-        for step in guarded("sample", None, lambda: list(sample(chance, self.steps)), blamed=sample):
+        steps = guarded("sample", None, lambda: iter(sample(chance, count)), blamed=sample)
+        while (step := guarded("sample", None, next, steps, None, blamed=sample)) is not None:
             if not isinstance(step, Step):
                 raise PluginError(f"sample gave a {type(step).__name__}, expected a Step")
             plain = Step(step.segment, step.index, canonical.plain(step.state))
@@ -144,6 +177,16 @@ class Sampled:
         return prompt is not None and not prompt.proposal
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    evenly: list[Step]
+    """Where chains begin, in random order."""
+    rare: list[Step]
+    """Others, for their kinds' sake."""
+    left: int
+    """How many more steps each chain is to have."""
+
+
 def original(step: Step) -> Step:
     """The step of the other task."""
     return Step(step.state["segment"], step.state["index"], step.state["state"])
@@ -158,6 +201,11 @@ def right(task: Task, step: Step) -> tuple[str, Json]:
         raise PluginError(
             f"step {step.segment}:{step.index}: the task flags its own truth ({flag}): maker check"
         ) from None
+
+
+def kind(decomposer: Any, step: Step) -> str:
+    """As the task names it. PluginError if it raises."""
+    return str(guarded("kind", step, decomposer.kind, step))
 
 
 def _at_original(method: Callable[..., T]) -> Callable[..., T]:
@@ -176,8 +224,12 @@ def _reservoir(steps: Iterable[Step], count: int, chance: Random) -> list[Step]:
     """So many of them, each with the same chance (algorithm R)."""
     kept: list[Step] = []
     for number, step in enumerate(steps):
-        if number < count:
-            kept.append(step)
-        elif (place := chance.randrange(number + 1)) < count:
-            kept[place] = step
+        _keep(kept, step, number, count, chance)
     return kept
+
+
+def _keep(kept: list[Step], step: Step, number: int, count: int, chance: Random) -> None:
+    if number < count:
+        kept.append(step)
+    elif (place := chance.randrange(number + 1)) < count:
+        kept[place] = step

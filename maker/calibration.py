@@ -62,6 +62,24 @@ class Length(_Form):
     wrong: int
 
 
+class Kind(_Form):
+    """Steps that the task counts as of one kind, those chosen evenly and those chosen for it."""
+
+    name: str
+    evenly: Count
+    """How many of those that were chosen from all steps."""
+    steps: Count
+    """Of all that were sampled."""
+    valid: Share
+    error: Share
+    majority_wrong: Share
+
+    @property
+    def right(self) -> float:
+        """Share of samples that are valid and right."""
+        return (self.error.of - self.error.count) / self.valid.of if self.valid.of else 0.0
+
+
 class Figures(_Form):
     """What the samples say, computed from how they came out (`measure.py`)."""
 
@@ -134,6 +152,8 @@ class Sampling(_Form):
     """What an answer was held against: the task's own truth, or the answer that most draws gave."""
     draws: int
     """Samples of each step."""
+    kinds: list[Kind] = []
+    """By name, where the task tells kinds of steps apart; other figures are of evenly chosen steps only."""
     hidden: str
     """What this sampling cannot see, in words."""
 

@@ -7,16 +7,18 @@ Invariant: of every step those samples count that would have been drawn whatever
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal, Unpack
 
 from maker import api, asked, assembly, measure, place, plugins
 from maker.api import OnLaunch
 from maker.asked import Named
-from maker.calibration import Calibration
+from maker.calibration import Calibration, Kind
 from maker.cluster.coordinator import Progress
-from maker.decomposers.sampled import WALKED, Sampled, right
+from maker.decomposers.sampled import WALKED, Sampled, kind, right
 from maker.errors import UsageError
 from maker.manifest import Manifest
 from maker.measure import Draw, StepDraws
@@ -41,6 +43,7 @@ def calibrate(
     judge: Named | None = None,
     steps: int = STEPS,
     draws: int = DRAWS,
+    each_kind: int = 0,
     red_flags: str = "truncated",
     seed: int = 0,
     run_dir: str | Place | None = None,
@@ -50,18 +53,19 @@ def calibrate(
 ) -> tuple[RunResult, Calibration | None]:
     """Draw `draws` samples at each of `steps` steps of a task, or go on with that if `run_dir` holds it.
 
-    The rest is as in `maker.run`. What was drawn is measured however the run ended; None where that is not
-    two steps.
+    each_kind: beyond these, more steps of rare kinds, so that there are so many of each, as far as 200,000
+    steps hold them. The rest is as in `maker.run`. What was drawn is measured however the run ended; None
+    where that is not two steps.
     """
     subject = plugins.find(plugins.DECOMPOSERS, plugins.spec_of(task))
     source = asked.source(plugins.DECOMPOSERS, subject.spec)
     typed = subject.typed(params or {})
-    sampled = Sampled(source, typed, steps, seed)
+    sampled = Sampled(source, typed, steps, seed, each_kind)
     if sampled.origin == "votes" or not hasattr(sampled, "truth"):
         _check_draws(source.spec, draws)
     result = api.run(
         Sampled,
-        params={"task": source, "parameters": typed, "steps": steps, "seed": seed},
+        params={"task": source, "parameters": typed, "steps": steps, "seed": seed, "each_kind": each_kind},
         model=model,
         judge=judge,
         voter=f"maker.voters.fixed_draws:FixedDraws:n={draws}",
@@ -88,7 +92,8 @@ def of_run(run: str | Place) -> Calibration | None:
     if not reader.truthful:
         _check_draws(manifest.task.spec, draws)
     found = list(reader.read(directory))
-    if len(found) < 2:
+    evenly = [seen.draws for seen in found if seen.evenly]
+    if len(evenly) < 2:
         return None
     sampled = of if isinstance(of, Sampled) else None
     return Calibration(
@@ -101,8 +106,9 @@ def of_run(run: str | Place) -> Calibration | None:
         length=sampled.length if sampled else getattr(of, "steps", None),
         truth=truth,
         draws=draws,
-        hidden=_hidden(len(found), reader, sampled),
-        **dict(measure.figures(found)),
+        kinds=list(_kinds(found)),
+        hidden=_hidden(len(evenly), reader, sampled),
+        **dict(measure.figures(evenly)),
     )
 
 
@@ -120,6 +126,27 @@ def _first_draws(manifest: Manifest) -> int:
     return min(assembly.first_want(assembly.voter(manifest.voter), cap), cap)
 
 
+def _kinds(found: Sequence[Seen]) -> Iterator[Kind]:
+    steps = defaultdict[str, list[Seen]](list)
+    for seen in found:
+        if seen.kind is not None:
+            steps[seen.kind].append(seen)
+    for name in sorted(steps):
+        evenly = sum(seen.evenly for seen in steps[name])
+        yield measure.kind(name, evenly, [seen.draws for seen in steps[name]])
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A step that was sampled."""
+
+    draws: StepDraws
+    kind: str | None
+    """As the task names it, if it does."""
+    evenly: bool
+    """Chosen from all steps, and not for its kind."""
+
+
 class Reader:
     """From the journal of a run to how each of the first draws at its steps came out."""
 
@@ -129,16 +156,24 @@ class Reader:
         self.left_out = 0
         """Steps that were voted on and have not all their first draws."""
 
-    def read(self, run: RunDirectory) -> Iterator[StepDraws]:
+    def read(self, run: RunDirectory) -> Iterator[Seen]:
         for retraced in retrace(run, self.task):
             verdict = retraced.verdict
             if verdict is None or verdict.get("by") == "proposal":
                 continue
             drawn = self._step(retraced, verdict)
             if len(drawn) == self.draws:
-                yield drawn
+                yield Seen(drawn, self._kind(retraced.step), self._evenly(retraced.step))
             else:
                 self.left_out += 1
+
+    def _kind(self, step: Step) -> str | None:
+        decomposer = self.task.decomposer
+        return kind(decomposer, step) if hasattr(decomposer, "kind") else None
+
+    def _evenly(self, step: Step) -> bool:
+        decomposer = self.task.decomposer
+        return not isinstance(decomposer, Sampled) or decomposer.evenly(step)
 
     def _step(self, retraced: Retraced, verdict: Record) -> list[Draw]:
         outcomes = self._outcomes(retraced, verdict)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from maker.calibration import Figures, Length, Mean, Share, Votes
+from maker.calibration import Figures, Kind, Length, Mean, Share, Votes
 from maker.theory.clusters import Average, average, correlation, share, wrong_again
 
 
@@ -62,6 +62,19 @@ def figures(steps: Sequence[StepDraws]) -> Figures:
         tokens_out=_mean(average([[draw.tokens_out for draw in each] for each in steps])),
         latency=_mean(average([[draw.latency for draw in each] for each in steps])),
         latency_sigma=_sigma([draw.latency for draw in draws if draw.latency > 0]),
+    )
+
+
+def kind(name: str, evenly: int, steps: Sequence[StepDraws]) -> Kind:
+    """Of the steps of one kind, so many of them chosen evenly."""
+    found = figures(steps)
+    return Kind(
+        name=name,
+        evenly=evenly,
+        steps=found.steps,
+        valid=found.valid,
+        error=found.error,
+        majority_wrong=found.majority_wrong,
     )
 
 

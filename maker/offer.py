@@ -7,11 +7,28 @@ bound than as seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from maker.calibration import Calibration, Share
 from maker.prices import UNIT, Prices
 from maker.theory import Group, Groups, fit, panel_p, trials_behind, upper_bound
+
+
+@dataclass(frozen=True, slots=True)
+class Hard:
+    """A kind of steps that a calibration found to be worse than the rest."""
+
+    name: str
+    steps: int
+    """Sampled."""
+    error: float
+    """Of a vote, as seen."""
+    flagged: float
+    """Of samples."""
+    wrong_majority: int
+    """At so many of these steps."""
+
 
 EXACT = 1e-15
 """The least error that a bound gives: none of a model that cannot be told from a perfect one."""
@@ -53,6 +70,8 @@ class Offer:
     """Held against what most votes say: unanimously wrong steps were not seen."""
     draws: int = 0
     """Samples a step of the calibration."""
+    hard: tuple[Hard, ...] = ()
+    """Kinds of steps, the worst first."""
 
     @property
     def price_of_a_right_vote(self) -> float | None:
@@ -84,7 +103,16 @@ def of(calibration: Calibration, steps: float, confidence: float, prices: Prices
         sigma=calibration.latency_sigma,
         blind=calibration.truth == "disagreement",
         draws=calibration.draws,
+        hard=tuple(_hard(calibration)),
     )
+
+
+def _hard(calibration: Calibration) -> Iterator[Hard]:
+    """Kinds whose errors or flags are more than those of all steps, by intervals that lie apart."""
+    for kind in sorted(calibration.kinds, key=lambda kind: (kind.right, kind.name)):
+        if kind.error.low > calibration.error.high or kind.valid.high < calibration.valid.low:
+            error, flagged = kind.error.value, 1 - kind.valid.value
+            yield Hard(kind.name, kind.steps, error, flagged, kind.majority_wrong.count)
 
 
 def name(calibration: Calibration) -> str:

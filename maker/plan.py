@@ -181,6 +181,7 @@ def _warnings(
 ) -> Iterator[str]:
     yield from _of_the_target(offer, aim, k, at_most, uncertain)
     yield from _of_the_sample(offer, aim)
+    yield from _of_kinds(offer, aim, k)
     if k is not None:
         yield from _of_the_cap(offer, k)
     if cost is not None and aim.budget is not None and cost > aim.budget:
@@ -219,11 +220,11 @@ def _of_the_sample(offer: Offer, aim: Aim) -> Iterator[str]:
     if success_at_most(offer.wrong_majority, offer.steps) < aim.target:
         needed = clean_steps(aim.target, offer.steps, aim.confidence)
         ground = f"the {offer.sampled:,} sampled steps leave" if offer.sampled else "the samples leave"
-        could = f"sampling could exclude that with {needed:,.0f} steps without one, in practice only"
+        more = ", more than the task has" if needed > offer.steps else ""
         yield (
             f"not certified: {ground} room for {offer.wrong_majority:.2g} of steps that mostly go wrong, and "
-            f"the target for {budget(aim.target, offer.steps):.2g}; "
-            f"{could if needed <= offer.steps else 'only'} checks or unlike models can"
+            f"the target for {budget(aim.target, offer.steps):.2g}; a sample would have to hold "
+            f"{needed:,.0f} steps without one{more}; in practice only checks or unlike models can exclude it"
         )
     if offer.blind:
         yield "steps at which all votes were wrong alike were not seen: the task has no truth to hold against"
@@ -231,6 +232,22 @@ def _of_the_sample(offer: Offer, aim: Aim) -> Iterator[str]:
         yield "one sample a step does not tell whether errors come together: calibrate with --draws 3"
     if not offer.sampled:
         yield "put together from other calibrations, not measured: calibrate it before you rely on it"
+
+
+def _of_kinds(offer: Offer, aim: Aim, k: int | None) -> Iterator[str]:
+    """Of those that are worse than all steps together, and may be too rare to show there."""
+    for kind in offer.hard:
+        needed = k_min(1 - kind.error, aim.target, offer.steps)
+        if kind.wrong_majority:
+            what = f"at {kind.wrong_majority:,} of {kind.steps:,} most votes were wrong, and no k helps there"
+        elif needed is None or needed > (k or 0):
+            what = f"by what was seen they need k = {needed or 'none'}"
+        else:
+            what = "by what was seen k will do"
+        yield (
+            f"steps of the kind {kind.name!r}: {kind.error:.2g} of votes wrong, {kind.flagged:.2g} of "
+            f"samples flagged, of all steps {offer.error:.2g} and {1 - offer.valid:.2g}; {what}"
+        )
 
 
 def _of_the_cap(offer: Offer, k: int) -> Iterator[str]:

@@ -45,6 +45,8 @@ class Decomposer(Protocol):
         sample(rng, count) -> steps               about so many right steps, evenly from the whole task, by a
                                                   random.Random: where a step's state is known without the
                                                   steps before it (`maker calibrate`)
+        kind(step) -> str                         which of a few kinds a step is of: those that are rare, and
+                                                  may be harder, are calibrated apart
         speculate = False                         no step is begun from an answer that only leads: where
                                                   `prompt` or `advance` must not be called in vain
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,8 +27,8 @@ from tests.conftest import Maker
 HANOI = asked.source(plugins.DECOMPOSERS, "hanoi")
 
 
-def hanoi(disks: int, steps: int, seed: int = 0, **parameters: Any) -> Sampled:
-    return Sampled(HANOI, {"disks": disks, **parameters}, steps, seed)
+def hanoi(disks: int, steps: int, seed: int = 0, each_kind: int = 0, **parameters: Any) -> Sampled:
+    return Sampled(HANOI, {"disks": disks, **parameters}, steps, seed, each_kind)
 
 
 def originals(sampled: Sampled) -> list[Step]:
@@ -62,6 +63,26 @@ def test_a_sampled_step_is_the_one_that_a_walk_comes_by() -> None:
             step, _ = through.advance(step, through.read(step, task.truth(step))[1])
     for step in task.sample(Random(1), 30):
         assert seen[step.segment, step.index] == through._json("sample", step, step.state)
+
+
+def test_rare_kinds_of_steps_are_added_behind_those_from_all_over() -> None:
+    plain, more = hanoi(10, 60), hanoi(10, 60, each_kind=4)
+    first, all_of_them = originals(plain), originals(more)
+    assert all_of_them[:60] == first, "what is chosen evenly does not hang on it"
+    assert all_of_them == originals(hanoi(10, 60, each_kind=4))
+    places = [(step.segment, step.index) for step in all_of_them]
+    assert len(set(places)) == len(places)
+    kinds = Counter(map(more.inner.decomposer.kind, all_of_them))  # type: ignore[attr-defined]
+    assert [kinds[f"disk {disk:02}"] for disk in range(7, 11)] == [4, 4, 2, 1], (
+        "two and one are all there are"
+    )
+    assert min(kinds[f"disk {disk:02}"] for disk in range(1, 9)) >= 4
+
+
+def test_kinds_of_steps_need_a_task_that_tells_them() -> None:
+    source = asked.source(plugins.DECOMPOSERS, "sorting")
+    with pytest.raises(UsageError, match=r"sorting has no kind\(step\)"):
+        Sampled(source, {"numbers": [3, 1, 2]}, 10, each_kind=3)
 
 
 FOREST = """
@@ -158,13 +179,25 @@ def test_a_calibration_finds_the_rates_of_a_simulated_model(tmp_path: Path) -> N
     assert "no k helps" in found.hidden
 
 
+def test_kinds_of_steps_are_measured_apart_and_do_not_move_the_rest(tmp_path: Path) -> None:
+    asked = {"model": "sim:error=0.1", "steps": 40}
+    _, plain = calibrated(tmp_path / "plain", **asked)
+    _, found = calibrated(tmp_path / "kinds", each_kind=3, **asked)
+    assert found.steps == 40 == sum(kind.evenly for kind in found.kinds)
+    assert [kind.name for kind in found.kinds] == [f"disk {disk:02}" for disk in range(1, 13)]
+    assert [min(3, kind.steps) for kind in found.kinds] == [3] * 10 + [2, 1]
+    assert all(kind.evenly == kind.steps for kind in plain.kinds)
+    told = found.model_dump(exclude={"kinds", "latency", "latency_sigma"})
+    assert told == plain.model_dump(exclude={"kinds", "latency", "latency_sigma"})
+
+
 def test_hard_steps_show_as_correlation(tmp_path: Path) -> None:
     params = {"left": "98765432109876", "right": "12345678909876", "op": "multiply"}
     model = "sim:error=0.0,hard=0.1,hard_error=0.5"
     _, found = calibrated(tmp_path, "arithmetic", params=params, model=model, steps=200)
     assert found.steps == 196
     assert 0 < found.rho.low <= 0.474 <= found.rho.high
-    assert "path that the task's truth" in found.hidden
+    assert "Every step of the whole task" in found.hidden
 
 
 def test_without_truth_the_most_voted_answer_is_held_right_and_it_says_so(tmp_path: Path) -> None:

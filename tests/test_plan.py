@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import maker as library
-from maker.calibration import Mean, read
+from maker.calibration import Kind, Mean, read
 from maker.choices import Choices, compare, read_prices
 from maker.errors import UsageError
 from maker.offer import of
 from maker.plan import Aim, Plan, plan
 from maker.plan_picture import svg
 from maker.theory import k_min, p_full
-from tests.calibrated import Row, calibration, kept
+from tests.calibrated import Row, calibration, kept, share
 from tests.conftest import Maker
 
 MILLION = 2**20
@@ -92,6 +92,27 @@ def test_a_target_that_the_sample_cannot_vouch_for_is_called_uncertified() -> No
     assert long.success >= 0.95 > long.success_certain
     assert not any("certified" in each for each in short.warnings)
     assert short.success_certain >= 0.95
+
+
+def test_kinds_of_steps_that_are_worse_than_all_are_named() -> None:
+    def kind(name: str, right: int, wrong: int, lost: int = 0) -> Kind:
+        votes = right + wrong
+        return Kind(
+            name=name,
+            evenly=1,
+            steps=votes // 3,
+            valid=share(votes, votes),
+            error=share(wrong, votes),
+            majority_wrong=share(lost, votes // 3),
+        )
+
+    kinds = [kind("usual", 2994, 6), kind("rare", 48, 12), kind("lost", 10, 20, 7)]
+    found = planned([(3, 0, 994), (2, 1, 6)], kinds=kinds)
+    lost, rare = [each for each in found.warnings if "of the kind" in each]
+    assert "'lost': 0.67 of votes wrong" in lost
+    assert "at 7 of 10 most votes were wrong" in lost
+    assert f"'rare': 0.2 of votes wrong, 0 of samples flagged, of all steps {6 / 3000:.2g} and 0" in rare
+    assert f"by what was seen they need k = {k_min(0.8, AIM.target, MILLION)}" in rare
 
 
 def test_a_calibration_by_disagreement_and_one_of_single_votes_are_told() -> None:

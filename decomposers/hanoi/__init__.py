@@ -142,6 +142,11 @@ class Hanoi:
         chosen = ranked[rank % len(ranked)]
         return self._text([*done, chosen], path.apply(pegs, chosen))
 
+    def kind(self, step: Step) -> str:
+        """Which disk is to move (first): large ones rarely do, and smaller ones lie on one peg then."""
+        disk = path.next_move(step.state["pegs"], step.state["previous"])[0]
+        return f"disk {disk:0{len(str(self.disks))}}"
+
     def sample(self, rng: Random, count: int) -> Iterator[Step]:
         """Steps from anywhere on the path, all different."""
         chosen: dict[int, None] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +19,15 @@ from maker.cli import outputs
 from maker.cli.operational import operational
 from maker.cli.progress import Shown
 from maker.cli.run import AsJson, Input, Parameter, own_stdout, parameters, task_input
-from maker.errors import UsageError
+from maker.errors import UsageError, inert
 from maker.operation import Operational
 from maker.place import Place
 
 if TYPE_CHECKING:
-    from maker.calibration import Calibration, Mean, Share
+    from maker.calibration import Calibration, Kind, Mean, Share
+
+KINDS = 12
+"""That are shown; the file has all."""
 
 
 @operational
@@ -48,6 +52,10 @@ def calibrate(
     draws: Annotated[
         int, typer.Option(min=1, help="Samples of each step; rho needs 2, and 3 tell more.")
     ] = 3,
+    each_kind: Annotated[
+        int,
+        typer.Option(min=0, help="Beyond --steps, more of rare kinds of steps: at least so many of each."),
+    ] = 0,
     red_flags: Annotated[
         str, typer.Option(help="Rules joined by |, such as truncated|too_long:tokens=700|refusal.")
     ] = "truncated",
@@ -96,7 +104,8 @@ def calibrate(
             params = parameters([*(parameter or []), *task_input(task, input)])
             ask = partial(calibrator.calibrate, task, params=params, model=model or None, judge=judge or None)
             told = partial(ask, on_launch=shown.launch, on_progress=shown.progress)
-            more = {"steps": steps, "draws": draws, "red_flags": red_flags, "seed": seed, "run_dir": run_dir}
+            more = {"steps": steps, "draws": draws, "each_kind": each_kind, "red_flags": red_flags}
+            more |= {"seed": seed, "run_dir": run_dir}
             result, found = told(**more, **operation)
             shown.result(result)
             code, where = 0 if result.status == "parked" and found else result.exit_code, result.run
@@ -138,11 +147,27 @@ def _show(found: Calibration, console: Console, out: Path) -> None:
         unknown = mean is found.rho and not found.again.of
         table.add_row(words, "", "", *_mean(mean, digits, unknown))
     console.print(table)
+    if found.kinds:
+        console.print(_of_kinds(found.kinds))
     if found.flags:
         flags = ", ".join(f"{reason} {count:,}" for reason, count in found.flags.items())
         console.print(Text(f"red flags: {flags}"))
     console.print(Text(f"not seen: {found.hidden}"), soft_wrap=True)
     console.print(Text(f"kept in {out} and {out.with_suffix('.svg')}"), soft_wrap=True)
+
+
+def _of_kinds(kinds: Sequence[Kind]) -> Table:
+    """Those that are right most seldom, first."""
+    names = ("kind of steps", "steps", "wrong votes", "95 % interval", "flagged", "wrong majority")
+    table = Table(*names, box=None, padding=(0, 2, 0, 0))
+    worst = sorted(kinds, key=lambda kind: (kind.right, kind.name))
+    for kind in worst[:KINDS]:
+        flagged = f"{1 - kind.valid.value:.3g}" if kind.valid.of else "-"
+        row = (f"{kind.steps:,}", *_share(kind.error)[2:], flagged, f"{kind.majority_wrong.count:,}")
+        table.add_row(Text(inert(kind.name, 40)), *row)
+    if len(worst) > KINDS:
+        table.add_row(f"and {len(worst) - KINDS:,} more")
+    return table
 
 
 def _share(share: Share) -> tuple[str, str, str, str]:
