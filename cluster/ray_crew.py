@@ -108,10 +108,13 @@ def _nodes() -> dict[str, dict[str, float]]:
 
 
 def _onto(node: str) -> Any:
-    """A strategy that puts an actor on a node; should that have gone by then, on another."""
+    """A strategy that puts an actor on a node, and loses it should that have gone by then.
+
+    A soft one would be heeded by a cluster's first job and not by its second (Ray 2.60).
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return NodeAffinitySchedulingStrategy(node, soft=True) if node else "SPREAD"
+    return NodeAffinitySchedulingStrategy(node, soft=False) if node else "SPREAD"
 
 
 def _head() -> str:
@@ -181,7 +184,7 @@ async def _answer(call: Awaitable[Report]) -> Report:
 
     try:
         return await call
-    except ray.exceptions.RayActorError as error:
+    except (ray.exceptions.RayActorError, ray.exceptions.ActorUnschedulableError) as error:
         raise WorkerLostError(_reason(error)) from None
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, MakerError):

@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -61,6 +63,22 @@ def on_ray(maker: Maker, ray_cluster: str) -> Maker:
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN_PATH=os.environ["RAY_AUTH_TOKEN_PATH"],
     )
+
+
+ON_NO_NODE = """
+import asyncio, sys
+import ray
+from maker.cluster.ray_crew import LaneWorkerActor, _onto, _RayWorker
+ray.init(address=sys.argv[1], log_to_driver=False)
+actor = ray.remote(LaneWorkerActor).options(scheduling_strategy=_onto("e" * 56), num_cpus=0).remote(None)
+asyncio.run(_RayWorker(actor, 60).start())
+"""
+
+
+def test_a_worker_whose_node_has_gone_before_it_came_is_lost(ray_cluster: str) -> None:
+    words = [sys.executable, "-c", ON_NO_NODE, ray_cluster]
+    ended = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
+    assert ended.stderr.splitlines()[-1].startswith("maker.cluster.crew.WorkerLostError: "), ended.stderr
 
 
 def test_killed_actors_are_replaced_and_no_step_is_decided_twice(on_ray: Maker) -> None:
