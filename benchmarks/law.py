@@ -26,7 +26,6 @@ from maker.workers.embedded.dialects.hanoi import DIALECT
 from training.evaluate import parser
 from training.exact import answers
 from training.lessons import hanoi as data
-from training.panel_table import ruin
 
 DISKS, DRAWS = 10, 200
 STEPS = (1 << DISKS) - 1
@@ -59,9 +58,8 @@ def drawn(disks: int, states: int, temperature: float, draws: int = DRAWS) -> li
 
 def success(run: Row, states: list[Counter[str]]) -> Row:
     count = run["seeds"][1] - run["seeds"][0]
-    valid = [valid_shares(seen) for seen in states]
     p = sum(seen["right"] for seen in states) / sum(seen.total() - seen["malformed"] for seen in states)
-    own = math.exp(sum(math.log1p(-min(ruin(shares, run["k"]), 1 - 1e-12)) for shares in valid))
+    own = math.prod(1 - ruin(seen, run["k"]) for seen in states)
     sure = clopper_pearson(run["solved"], count)
     steps, votes, samples = votes_of(run["ballots"])
     return {
@@ -73,9 +71,17 @@ def success(run: Row, states: list[Counter[str]]) -> Row:
     }  # fmt: skip
 
 
-def valid_shares(seen: Counter[str]) -> dict[str, float]:
-    valid = seen.total() - seen["malformed"]
-    return {answer: count / valid for answer, count in seen.items() if answer != "malformed"}
+def ruin(seen: Counter[str], k: int) -> float:
+    """Of a step, the chance of a wrong decision: gambler's ruin against each rival, added up.
+
+    (q / p)^k is estimated by falling factorials of counts, which chance repeats do not raise: an answer that came
+    once in 200 draws has not been seen to come k times.
+    """
+    right, rivals = seen["right"], [seen[answer] for answer in seen.keys() - {"right", "malformed"}]
+    if k == 1 or not math.perm(right, k):
+        return 1 - right / (right + sum(rivals))
+    odds = [math.perm(count, k) / math.perm(right, k) for count in rivals]
+    return min(1.0, sum(each / (1 + each) for each in odds))
 
 
 def votes_of(ballots: Ballots) -> tuple[int, int, int]:
