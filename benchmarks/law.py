@@ -74,8 +74,8 @@ def success(run: Row, states: list[Counter[str]]) -> Row:
 def ruin(seen: Counter[str], k: int) -> float:
     """Of a step, the chance of a wrong decision: gambler's ruin against each rival, added up.
 
-    (q / p)^k is estimated by falling factorials of counts, which chance repeats do not raise: an answer that came
-    once in 200 draws has not been seen to come k times.
+    (q / p)^k is estimated by falling factorials of counts, which chance repeats do not raise: an answer that
+    came once in 200 draws has not been seen to come k times.
     """
     right, rivals = seen["right"], [seen[answer] for answer in seen.keys() - {"right", "malformed"}]
     if k == 1 or not math.perm(right, k):
