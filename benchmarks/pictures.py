@@ -130,7 +130,10 @@ def law(axes: Axes, rows: Rows) -> None:
         found = sorted((row for row in rows if row["temperature"] == heat), key=lambda row: row["k"])
         leads, colour = [row["k"] for row in found], f"C{number}"
         shares = [row["solved"] / row["runs"] for row in found]
-        spread = [[abs(row["solved"] / row["runs"] - row[end]) for row in found] for end in ("low", "high")]
+        spread = [
+            [abs(share - row[end]) for share, row in zip(shares, found, strict=True)]
+            for end in ("low", "high")
+        ]
         places = [lead + 0.08 * number - 0.12 for lead in leads]
         label = f"temperature {heat}: {100 * found[0]['error']:.2g} % wrong"
         axes.errorbar(places, shares, yerr=spread, fmt="o", color=colour, capsize=3, label=label)

@@ -14,6 +14,9 @@ from maker.calibration import Calibration, Share
 from maker.prices import UNIT, Prices
 from maker.theory import Group, Groups, fit, panel_p, trials_behind, upper_bound
 
+EXACT = 1e-15
+"""The least error that a bound gives: none of a model that cannot be told from a perfect one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hard:
@@ -28,10 +31,6 @@ class Hard:
     """Of samples."""
     wrong_majority: int
     """At so many of these steps."""
-
-
-EXACT = 1e-15
-"""The least error that a bound gives: none of a model that cannot be told from a perfect one."""
 
 
 @dataclass(frozen=True, slots=True)

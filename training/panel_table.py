@@ -29,9 +29,10 @@ def rows(searched: Mapping[str, list[Line]], drawn: list[Line]) -> Iterator[dict
     states = _by_state(drawn)
     for stratum in dict.fromkeys(line["stratum"] for line in searched[f"set{sets[0]}"]):
         found = {n: [line for line in searched[f"set{n}"] if line["stratum"] == stratum] for n in sets}
+        here = {state: seen for state, seen in states.items() if state[0] == stratum}
         for size in range(1, len(sets) + 1):
             for panel in combinations(sets, size):
-                yield _row(stratum, panel, found, {s: seen for s, seen in states.items() if s[0] == stratum})
+                yield _row(stratum, panel, found, here)
 
 
 def _by_state(drawn: list[Line]) -> dict[State, dict[int, Seen]]:
