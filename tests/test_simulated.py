@@ -72,7 +72,7 @@ def test_latency_is_lognormal_around_its_median_and_changes_no_answer() -> None:
 
 
 def test_a_task_without_truth_cannot_be_simulated() -> None:
-    with pytest.raises(UsageError, match=r"Spell cannot be simulated.*--model"):
+    with pytest.raises(UsageError, match=r"the task cannot be simulated.*--model"):
         Simulated(Spell())  # type: ignore[arg-type]
 
 
