@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -103,7 +102,7 @@ def chain() -> None:
 
 
 def drawn(step: Step, seat: Seat) -> Sample:
-    return MODEL._draw(partial(MODEL._say, step), seat, 0.002)
+    return MODEL._draw(step, seat, 0.002, {})
 
 
 def engine() -> None:

@@ -149,6 +149,7 @@ class ObjectPath:
             _store(self.bucket).delete(self.key)
 
     def _create(self, data: bytes) -> None:
+        _load()
         from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
 
         end, tries = time.monotonic() + PATIENCE, 0
@@ -211,6 +212,15 @@ class _Kept:
 _KEPT = _Kept()
 
 
+_LOADING = Lock()
+
+
+def _load() -> None:
+    """The library, when a store is first asked: by one thread at a time, for its parts import one another."""
+    with _LOADING:
+        import obstore.store  # noqa: F401
+
+
 @lru_cache(maxsize=16)
 def _store(bucket: str) -> ObjectStore:
     from obstore.store import from_url
@@ -223,6 +233,7 @@ def _store(bucket: str) -> ObjectStore:
 @contextmanager
 def _asked(place: ObjectPath, raw: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """A request's errors as ours, but for those that are to come as they are."""
+    _load()
     from obstore.exceptions import BaseError
 
     try:

@@ -173,7 +173,7 @@ def test_a_slow_worker_does_not_hold_the_run(maker: Maker) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_cluster_whose_nodes_and_head_are_killed_gives_the_run_that_nobody_disturbed() -> None:
-    model = "sim:error=0.01,flags=0.01,latency=50ms"
+    model = "sim:error=0.01,flags=0.01,latency=300ms"  # it takes longer than the 15 s until a head is missed
     asked = cluster.Asked(11, 8, model, workers=4, kills=2, between=(3.0, 8.0), seed=1)
     with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # Ray keeps the token that it was given first
         row, wrong = apart.submit(cluster.measure, asked, head=True).result()

@@ -12,7 +12,7 @@ import maker
 from maker.errors import UsageError
 from maker.operation import Operation
 from maker.run_directory import RunDirectory
-from maker.window import FIRST, MOST, SHORT, SURPLUS, Window
+from maker.window import FIRST, MOST, SHORT, Window
 
 MOMENTS = st.lists(
     st.tuples(
@@ -97,7 +97,7 @@ def test_a_chain_looks_as_far_ahead_as_its_steps_are_certain(
     assert least <= ahead(tmp_path / "r") <= most
     plain = maker.run("hanoi", params=params, model=f"sim:error={error}", run_dir=tmp_path / "plain", **how)
     assert (ended.votes, ended.contested) == (plain.votes, plain.contested)
-    assert ended.samples <= plain.samples * (1 + 4 * SURPLUS)
+    assert ended.samples <= plain.samples * 1.5  # with a window of 64 it is 2.2 where answers err so much
 
 
 def test_nothing_is_begun_on_a_guess_where_answers_come_at_once(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from functools import cache, partial
+from collections.abc import AsyncIterator
 from random import Random
 from typing import Protocol
 
@@ -71,26 +70,26 @@ class Simulated:
 
     async def draw(self, request: Request) -> AsyncIterator[Sample]:
         error = self._error_at(request.step)
-        say = cache(partial(self._say, request.step))
-        drawn = sorted((self._draw(say, seat, error) for seat in request.seats), key=_latency)
-        waited = 0.0
+        said: dict[int | None, str] = {}
+        drawn = sorted((self._draw(request.step, seat, error, said) for seat in request.seats), key=_latency)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         for sample in drawn:
-            if sample.latency > waited:
-                await asyncio.sleep(sample.latency - waited)
-                waited = sample.latency
+            if sample.latency and (left := began + sample.latency - clock()) > 0:
+                await asyncio.sleep(left)
             yield sample
 
     async def aclose(self) -> None:
         pass
 
-    def _draw(self, say: Callable[[int | None], str], seat: Seat, error: float) -> Sample:
+    def _draw(self, step: Step, seat: Seat, error: float, said: dict[int | None, str]) -> Sample:
         lot = (seat.seed * SPREAD % 2**64) / 2**64
         if lot < self._flags:
             text = MALFORMED
-        elif lot < self._flags + (1 - self._flags) * error:
-            text = say(Random(seat.seed).randrange(self._rivals))
         else:
-            text = say(None)
+            wrong = lot < self._flags + (1 - self._flags) * error
+            rank = Random(seat.seed).randrange(self._rivals) if wrong else None
+            text = said.get(rank) or said.setdefault(rank, self._say(step, rank))
         late = Random(seat.seed).gauss(sigma=self._sigma) if self._latency else 0.0
         return Sample(seat, text, "stop", 0, len(text) // 4, self._latency * math.exp(late), "sim")
 
