@@ -25,7 +25,8 @@ from typing import Any
 from benchmarks.chain import MODEL, Nowhere, run
 from benchmarks.record import keep
 from maker import asked
-from maker.cluster.lane_worker import LaneWorker, Orders
+from maker.cluster.lane_worker import LaneWorker
+from maker.cluster.messages import Orders
 from maker.decomposers.hanoi import Hanoi
 from maker.engine import Engine
 from maker.journal import Durability, Journal, Lane, Page

@@ -18,7 +18,7 @@ import structlog
 from maker import family, prices
 from maker.budget import Budget, Terms
 from maker.cluster.crew import Crew, Worker, WorkerLostError
-from maker.cluster.lane_worker import Orders, Report, Work
+from maker.cluster.messages import Orders, Report, Work
 from maker.cluster.pacing import Pacing
 from maker.errors import BudgetSpentError, MakerError, PluginError, inert
 from maker.joins import Join, Joins

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from maker.budget import Spend
-from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.cluster.lane_worker import LaneWorker
+from maker.cluster.messages import Orders, Report, Work
 from maker.leases import Leases
 from maker.metrics import Change
 

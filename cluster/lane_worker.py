@@ -8,99 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeAlias
 
 import structlog
 
 from maker import assembly, place, records, takeover
-from maker.amendment import Amendment
-from maker.budget import Account, Allowance, Spend, Terms
+from maker.budget import Allowance, Spend
 from maker.chain import Chain, Finish, Park, Wait
+from maker.cluster.messages import Orders, Report, Work
 from maker.disk import DISK, Disk
 from maker.engine import Drive, Engine
 from maker.errors import MakerError, inert
 from maker.hedging import Hedge
 from maker.joins import Join
-from maker.journal import SEAL, Durability, Seal
-from maker.latency import Histogram
-from maker.leases import Leases, Traffic
-from maker.manifest import Manifest
+from maker.leases import Leases
 from maker.model import Model
 from maker.nouns import Parked, Segment
-from maker.records import Record
 from maker.recovery import Recovery
 from maker.run_directory import RunDirectory
 from maker.suspects import GiveUp, GoOn
 from maker.throttle import Throttles
-from maker.totals import Totals
 from maker.window import FIRST
 
 log = structlog.get_logger("maker")
 
-Work: TypeAlias = Segment | Join | GoOn | GiveUp
-"""What a worker is given to do: a new segment, or something with one that is in its lane."""
-
 SYNC_SECONDS = 1.0
 """Between two syncs of the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """All that a worker needs to know to own a lane."""
-
-    manifest: Manifest
-    run: str
-    """The run's directory, or its URI."""
-    lane: str
-    command: int
-    """Which command of the run gives them."""
-    durability: Durability = "group"
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Operational options for models, such as `base_url`."""
-    amendments: tuple[Amendment, ...] = ()
-    """For steps that were parked when the command began."""
-    terms: Terms = field(default_factory=Terms)
-    """What the run may spend."""
-    window: int | None = 1
-    """Steps of a segment that may be voted on at a time; None finds it."""
-    seal: Seal = SEAL
-    """Where the journal is kept in an object store."""
-    paused: bool = False
-    """Nothing is to be drawn until an exchange says so."""
-    hedge: Literal["auto"] | float | None = None
-    """Seconds after which a draw without a reply is sent once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What happened in a lane since the last report; the first one is of all that is in it."""
-
-    lane: str
-    totals: Totals
-    """Of the lane since the run began."""
-    going: Mapping[str, int]
-    """The open step of each segment under way, or read back and waiting to be told to go on."""
-    finished: tuple[Finish, ...] = ()
-    parked: tuple[Parked, ...] = ()
-    waits: tuple[Wait, ...] = ()
-    error: MakerError | None = None
-    """Why the lane cannot go on."""
-    drifts: tuple[Record, ...] = ()
-    """Of models that answer as others than before, the newest of each."""
-    repeats: tuple[Record, ...] = ()
-    """Of models that give one answer again and again instead of drawing anew."""
-    account: Account | None = None
-    """What the lane has spent and may spend; None when nothing is capped."""
-    traffic: Mapping[str, Traffic] = field(default_factory=dict)
-    """Requests to models that take permits, by name."""
-    latencies: Mapping[str, Histogram] = field(default_factory=dict)
-    """Of the samples since the last report, by their model's name."""
-    node: str = ""
-    """The machine that the worker is on."""
 
 
 class LaneWorker:
@@ -152,12 +87,12 @@ class LaneWorker:
         directory.check_owner(orders.command)  # after that: whoever owns the run now has seen this lane
         self._engine = Engine(self._panels.models, self._lane, recovery.ledger)
         self._engine.adapts = orders.window is None and not self._computes
-        self._engine.throttles = Throttles(self._news.set)
-        self._engine.gate.closed = orders.paused
+        self._engine.means.throttles = Throttles(self._news.set)
+        self._engine.means.gate.closed = orders.paused
         if orders.hedge is not None and not self._computes:
-            self._engine.hedge = Hedge(None if orders.hedge == "auto" else orders.hedge)
+            self._engine.means.hedge = Hedge(None if orders.hedge == "auto" else orders.hedge)
         if orders.terms.capped:
-            self._engine.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
+            self._engine.means.allowance = Allowance(orders.terms, recovery.ledger.totals, self._news.set)
         self._finished += [Finish(name, state, steps) for name, steps, state in self._lane.finished()]
         self._finished += recovery.finished
         self._amend(recovery)
@@ -199,8 +134,8 @@ class LaneWorker:
     ) -> Report:
         if leases is not None:
             self._take_leases(leases)
-        if self._engine.allowance and limit is not None:
-            self._engine.allowance.limit_to(limit)
+        if self._engine.means.allowance and limit is not None:
+            self._engine.means.allowance.limit_to(limit)
         if self._error is None:
             for each in work:
                 self._do(each)
@@ -211,9 +146,9 @@ class LaneWorker:
         return self._report()
 
     def _take_leases(self, leases: Leases) -> None:
-        assert self._engine.throttles is not None
-        self._engine.throttles.take(leases.models)
-        self._engine.gate.turn(leases.paused)
+        assert self._engine.means.throttles is not None
+        self._engine.means.throttles.take(leases.models)
+        self._engine.means.gate.turn(leases.paused)
 
     def _do(self, work: Work) -> None:
         match work:
@@ -360,8 +295,8 @@ class LaneWorker:
             self._error,
             tuple(self._engine.drifts.values()),
             tuple(self._engine.repeated),
-            self._engine.allowance.account() if self._engine.allowance else None,
-            self._engine.throttles.report() if self._engine.throttles else {},
+            self._engine.means.allowance.account() if self._engine.means.allowance else None,
+            self._engine.means.throttles.report() if self._engine.means.throttles else {},
             dict(self._engine.latencies),
             socket.gethostname(),
         )

@@ -30,7 +30,8 @@ from maker import logs, place
 from maker.budget import Spend
 from maker.cluster import placement
 from maker.cluster.crew import Worker, WorkerLostError
-from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.cluster.lane_worker import LaneWorker
+from maker.cluster.messages import Orders, Report, Work
 from maker.cluster.metrics import Instruments
 from maker.errors import BlockedError, MakerError, UsageError
 from maker.leases import Leases

@@ -17,7 +17,7 @@ from maker.amendment import Amendment
 from maker.budget import Terms
 from maker.cluster.coordinator import Coordinator, Progress
 from maker.cluster.crew import Crew
-from maker.cluster.lane_worker import Orders
+from maker.cluster.messages import Orders
 from maker.cluster.pacing import Pacing
 from maker.errors import BlockedError, BudgetSpentError, FencedError, MakerError, StorageError, inert
 from maker.manifest import Manifest

@@ -7,34 +7,28 @@ and no sample that was paid for is dropped while the process lives.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
 
 from maker import records
 from maker.amendment import Amendment
-from maker.budget import Allowance
 from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
+from maker.drawing import Came, Drawing, Means
 from maker.errors import BlockedError
 from maker.guard import explained
-from maker.hedging import Hedge, Race, Twice
 from maker.journal import Journal, Page
 from maker.latency import Histogram
 from maker.ledger import Ledger
-from maker.model import Model, Request, unsound
-from maker.nouns import Decision, Json, Parked, Prompt, Sample, Seat, Tally
-from maker.pause import Gate
+from maker.model import Model
+from maker.nouns import Decision, Json, Parked, Prompt, Sample, Tally
 from maker.repeats import Repeats
-from maker.throttle import Throttles
 from maker.voting import Draw
 from maker.window import Window
 
 Ended: TypeAlias = Finish | Park | Wait
-Came: TypeAlias = tuple[Draw, Sample | BaseException]
 
 
 @dataclass(slots=True)
@@ -55,14 +49,8 @@ class Engine:
     """What it has found, not yet reported."""
     latencies: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
     """Of samples not yet reported, by their model's name."""
-    allowance: Allowance | None = None
-    """What draws may spend; None is as much as they like."""
-    throttles: Throttles | None = None
-    """How many requests models may have under way; None is as many as they like."""
-    gate: Gate = field(default_factory=Gate)
-    """Closed while nothing new may be drawn."""
-    hedge: Hedge | None = None
-    """When draws without a reply are sent once more; None is never."""
+    means: Means = field(default_factory=Means)
+    """With which draws are made."""
     adapts: bool = False
     """Each chain's window follows what happens."""
     unfinished: dict[str, Drive] = field(default_factory=dict)
@@ -115,7 +103,7 @@ class Engine:
     @property
     def crowded(self) -> bool:
         """Requests wait for permits."""
-        return self.throttles is not None and self.throttles.waiting
+        return self.means.throttles is not None and self.means.throttles.waiting
 
     def write(self, *lines: records.Record) -> None:
         self.journal.append(*lines)
@@ -162,7 +150,7 @@ class Engine:
 
 @dataclass(slots=True)
 class Drive:
-    """One chain under way: its draws are tasks that put what they get into one inbox."""
+    """One chain under way."""
 
     engine: Engine
     chain: Chain
@@ -174,33 +162,31 @@ class Drive:
     """Of the head."""
     models: Mapping[str, Model] = field(default_factory=dict)
     """Who draws at the head, by the name that seats carry."""
-    inbox: list[Came] = field(default_factory=list)
-    twice: list[tuple[Draw, Twice]] = field(default_factory=list)
-    """Beside the inbox: what was paid twice, not yet written."""
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-    """Something is in the inbox."""
-    draws: set[asyncio.Task[None]] = field(default_factory=set)
     ended: Ended | None = None
     window: Window = field(default_factory=Window)
     """Where it follows what happens."""
+    drawing: Drawing = field(init=False)
+
+    def __post_init__(self) -> None:
+        segment = self.chain.step.segment
+        self.drawing = Drawing(self.engine.means, segment, self.chain.needs, self._count_fault)
 
     async def run(self) -> Ended:
         try:
             self.engine.turn_if_full()
             while self.ended is None:
-                await self.came.wait()
+                await self.drawing.came.wait()
                 self.ended = self._take_in()
                 self.engine.turn_if_full()
             return self.ended
         except BlockedError:
-            self._begin_no_more()
+            self.drawing.begin_no_more()
             await self._drain()
             raise
         finally:
-            self._begin_no_more()
+            self.drawing.begin_no_more()
             await self._cancel()
-            if self.engine.allowance:
-                self.engine.allowance.drop(self.chain.step.segment)
+            self.drawing.forget()
 
     def _take_in(self) -> Ended | None:
         """All that has come in: written first, then read one after the other."""
@@ -270,26 +256,16 @@ class Drive:
 
     def _written(self) -> list[Came]:
         """What is in the inbox, its samples in the journal."""
-        came, self.inbox = self.inbox, []
-        self.came.clear()
+        came, twice = self.drawing.take()
         samples = [(draw, event) for draw, event in came if isinstance(event, Sample)]
         lines = [records.from_sample(d.step.segment, d.step.index, d.state, s) for d, s in samples]
         if lines:
             self.engine.write_samples(lines)
         self.samples += [each for each in lines if each["step"] >= self.chain.step.index]
-        if self.engine.allowance:
-            for draw, sample in samples:
-                place = (draw.step.segment, draw.step.index, draw.state, sample.seat.draw)
-                self.engine.allowance.settle(place, sample.tokens_out)
-        for draw, twice in self.twice:
-            self.engine.write(twice.record(draw.step, draw.state))
-            self._settle_copy(draw, twice.seats)
-        self.twice.clear()
+        for draw, each in twice:
+            self.engine.write(each.record(draw.step, draw.state))
+        self.drawing.settle(came, twice)
         return came
-
-    def _put(self, draw: Draw, event: Sample | BaseException) -> None:
-        self.inbox.append((draw, event))
-        self.came.set()
 
     def _write_prompt(
         self, end: Decision | Parked, prompt: Prompt | None, variants: Mapping[int, Prompt]
@@ -303,111 +279,25 @@ class Drive:
         return records.head(self.chain.step, self.samples, self.park, amend, self.chain.children)
 
     def _draw(self, wish: Draw) -> None:
-        step = wish.step
-        of_head = step.index == self.chain.step.index
-        model = (self.models if of_head else self.engine.models)[wish.model]
-        if self.engine.allowance is None:
-            self._launch(wish, model)
-            return
-        places = tuple((step.segment, step.index, wish.state, seat.draw) for seat in wish.seats)
-        launch = partial(self._launch, wish, model)
-        self.engine.allowance.ask(places, wish.prompt, wish.model, launch)
-
-    def _launch(self, wish: Draw, model: Model) -> None:
-        if self.engine.gate.closed:
-            self.engine.gate.hold(wish.step.segment, partial(self._launch, wish, model))
-            return
-        task = asyncio.create_task(self._collect(wish, model))
-        self.draws.add(task)
-        task.add_done_callback(self.draws.discard)
-
-    async def _collect(self, wish: Draw, model: Model) -> None:
-        throttle = self.engine.throttles.of(wish.model) if self.engine.throttles else None
-        request = Request(wish.step, wish.prompt, wish.seats, self._count_fault, throttle)
-        try:
-            missing = await (self._once if self.engine.hedge is None else self._hedged)(wish, model, request)
-            if missing:
-                raise RuntimeError(f"{wish.model} left seats {sorted(missing)} unfilled")
-        except asyncio.CancelledError:
-            me = asyncio.current_task()
-            if me is not None and me.cancelling():
-                raise
-            self._put(wish, RuntimeError(f"{wish.model} cancelled itself"))
-        except BaseException as error:
-            self._put(wish, error)
-
-    async def _once(self, wish: Draw, model: Model, request: Request) -> set[int]:
-        """Draws that the model left unfilled."""
-        missing = {seat.draw for seat in wish.seats}
-        async for sample in model.draw(request):
-            _check(sample)
-            missing.discard(sample.seat.draw)
-            self._put(wish, sample)
-        return missing
-
-    async def _hedged(self, wish: Draw, model: Model, request: Request) -> set[int]:
-        """The same by two tries, where the first is late."""
-        assert self.engine.hedge is not None
-        race = Race(
-            self.engine.hedge,
-            model,
-            request,
-            partial(self._copy, wish, request),
-            partial(self._settle_copy, wish),
-            partial(self._put, wish),
-            lambda twice: self.twice.append((wish, twice)),
-        )
-        await race.run()
-        return set(race.missing)
-
-    def _copy(self, wish: Draw, request: Request, seats: tuple[Seat, ...]) -> Request | None:
-        """Leave to ask once more, for what the chain needs only, and where it is in nobody's way."""
-        idle = request.throttle is None or request.throttle.spare
-        if self.engine.gate.closed or not idle or not self.chain.needs((wish.step.index, wish.state)):
-            return None
-        places = [(wish.step.segment, wish.step.index, wish.state, ~seat.draw) for seat in seats]
-        allowance = self.engine.allowance
-        if allowance and not allowance.take(places, wish.prompt, wish.model):
-            return None
-        return replace(request, seats=seats, spare=True)
-
-    def _settle_copy(self, draw: Draw, seats: tuple[Seat, ...]) -> None:
-        if self.engine.allowance:
-            for seat in seats:
-                place = (draw.step.segment, draw.step.index, draw.state, ~seat.draw)
-                self.engine.allowance.settle(place, 0)
-
-    def _begin_no_more(self) -> None:
-        """What is under way may end; what waits for allowance or for a pause to end never begins."""
-        self.engine.gate.withdraw(self.chain.step.segment)
-        if self.engine.allowance:
-            self.engine.allowance.withdraw(self.chain.step.segment)
+        of_head = wish.step.index == self.chain.step.index
+        self.drawing.draw(wish, (self.models if of_head else self.engine.models)[wish.model])
 
     def _count_fault(self, fault: str) -> None:
         self.engine.faults[fault] += 1
 
     async def _drain(self) -> None:
         """Wait for what is under way and write what comes of it."""
-        if self.draws:
-            await asyncio.wait(self.draws)
+        await self.drawing.drain()
         self._written()
 
     async def _cancel(self) -> None:
         """End what is under way; what has come in is written, at once too as a model may be slow to end."""
-        draws = list(self.draws)
-        for draw in draws:
-            draw.cancel()
+        ended = self.drawing.cancel()
         self._written()
-        await asyncio.gather(*draws, return_exceptions=True)
+        await ended
         self._written()
 
 
 def _doubtful(tally: Tally) -> bool:
     """Votes for several answers, or a red flag."""
     return bool(tally.flags) or len(tally.votes) > 1
-
-
-def _check(sample: Sample) -> None:
-    """TypeError for a sample that the journal could not hold; models are plug-ins."""
-    if reason := unsound(sample):
-        raise TypeError(reason)

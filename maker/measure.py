@@ -40,20 +40,20 @@ BINS = 20
 
 def figures(steps: Sequence[StepDraws]) -> Figures:
     """Of all steps."""
-    tallies = [_tally(tuple([draw.answer for draw in draws])) for draws in steps]
+    tallies = _tallies(steps)
     votes = [(t.right, t.wrong) for t in tallies]
     voted = [t for t in tallies if t.right + t.wrong]
     draws = [draw for each in steps for draw in each]
     return Figures(
         steps=len(steps),
         votes=_patterns(tallies),
-        valid=_share((t.right + t.wrong, t.right + t.wrong + t.flagged) for t in tallies),
-        error=_share((t.wrong, t.right + t.wrong) for t in tallies),
+        valid=_valid(tallies),
+        error=_error(tallies),
         rho=_mean(correlation(votes)),
         again=_share(wrong_again(votes)),
         same=_share((t.top, t.wrong) for t in tallies),
         contested=_of_steps(t.top > 0 and (t.right > 0 or t.wrong > t.top) for t in voted),
-        majority_wrong=_of_steps(t.top >= t.right for t in voted),
+        majority_wrong=_majority_wrong(tallies),
         collisions=_of_steps(_collisions([d for d in each if d.answer is not None] for each in steps)),
         collisions_unflagged=_of_steps(_collisions(steps)),
         flags=dict(sorted(Counter(draw.flag for draw in draws if draw.flag).items())),
@@ -67,14 +67,14 @@ def figures(steps: Sequence[StepDraws]) -> Figures:
 
 def kind(name: str, evenly: int, steps: Sequence[StepDraws]) -> Kind:
     """Of the steps of one kind, so many of them chosen evenly."""
-    found = figures(steps)
+    tallies = _tallies(steps)
     return Kind(
         name=name,
         evenly=evenly,
-        steps=found.steps,
-        valid=found.valid,
-        error=found.error,
-        majority_wrong=found.majority_wrong,
+        steps=len(steps),
+        valid=_valid(tallies),
+        error=_error(tallies),
+        majority_wrong=_majority_wrong(tallies),
     )
 
 
@@ -93,6 +93,22 @@ def _tally(said: tuple[int | None, ...]) -> _Tally:
     answers = Counter(said)
     flagged, right = answers.pop(None, 0), answers.pop(0, 0)
     return _Tally(right, answers.total(), max(answers.values(), default=0), flagged)
+
+
+def _tallies(steps: Sequence[StepDraws]) -> list[_Tally]:
+    return [_tally(tuple([draw.answer for draw in draws])) for draws in steps]
+
+
+def _valid(tallies: Iterable[_Tally]) -> Share:
+    return _share((t.right + t.wrong, t.right + t.wrong + t.flagged) for t in tallies)
+
+
+def _error(tallies: Iterable[_Tally]) -> Share:
+    return _share((t.wrong, t.right + t.wrong) for t in tallies)
+
+
+def _majority_wrong(tallies: Iterable[_Tally]) -> Share:
+    return _of_steps(t.top >= t.right for t in tallies if t.right + t.wrong)
 
 
 def _patterns(tallies: Iterable[_Tally]) -> list[Votes]:

@@ -383,12 +383,14 @@ def test_a_draw_that_waits_when_its_step_is_parked_is_never_made(tmp_path: Path)
         lane = journal.Lane.claim(tmp_path, "r", 1)
         lane.turn(Ledger().page([]))
         engine = Engine({"a": Scripted(broken), "b": Scripted(lambda request, seat: "a")}, lane)
-        engine.allowance = Allowance(Terms(Spend(2, NO_CAP, NO_CAP)), engine.ledger.totals, lambda: None)
+        engine.means.allowance = Allowance(
+            Terms(Spend(2, NO_CAP, NO_CAP)), engine.ledger.totals, lambda: None
+        )
         chain = Chain(subject, board, next(subject.segments()))
         engine.write(records.from_segment(Segment("s0", [])))
-        engine.allowance.limit_to(Spend(2, NO_CAP, NO_CAP))
+        engine.means.allowance.limit_to(Spend(2, NO_CAP, NO_CAP))
         assert isinstance(await engine.run(chain, chain.start()), Park)
-        assert engine.allowance.account() == Account(need=None)
+        assert engine.means.allowance.account() == Account(need=None)
         await asyncio.sleep(0.05)
         lane.close()
         return engine.models["b"]

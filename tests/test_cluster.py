@@ -21,7 +21,8 @@ import pytest
 import maker as package
 from maker import asked
 from maker.cluster.coordinator import Progress
-from maker.cluster.lane_worker import LaneWorker, Orders
+from maker.cluster.lane_worker import LaneWorker
+from maker.cluster.messages import Orders
 from maker.errors import FencedError
 from maker.manifest import Manifest
 from maker.run_directory import RunDirectory

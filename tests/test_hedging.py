@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from maker import api, history, journal, records, summary
 from maker.budget import NO_CAP, Allowance, Spend, Terms
 from maker.chain import Chain, Park
+from maker.drawing import Means
 from maker.engine import Ended, Engine
 from maker.errors import BlockedError, UsageError
 from maker.fresh_draws import PROMPT
@@ -108,15 +109,15 @@ def play(
         lane, ledger, throttles = Lane.claim(folder, "r"), Ledger(), Throttles()
         lane.turn(ledger.page([]))
         throttles.take({"m": Lease(permits)})
-        engine = Engine({"m": model}, lane, ledger, throttles=throttles, hedge=Hedge(hedge))
+        engine = Engine({"m": model}, lane, ledger, means=Means(throttles=throttles, hedge=Hedge(hedge)))
         if calls != NO_CAP:
             limit = Spend(calls, NO_CAP, NO_CAP)
-            engine.allowance = Allowance(Terms(limit), ledger.totals, lambda: None)
-            engine.allowance.limit_to(limit)
+            engine.means.allowance = Allowance(Terms(limit), ledger.totals, lambda: None)
+            engine.means.allowance.limit_to(limit)
         chain = Chain(task(length), panel(AheadByK(k)), Segment("s0", []))
         ended = await engine.run(chain, chain.start())
-        if engine.allowance:
-            assert engine.allowance.account().held.calls == 0, "of what has ended nothing is held"
+        if engine.means.allowance:
+            assert engine.means.allowance.account().held.calls == 0, "of what has ended nothing is held"
         lane.close()
         return Played(ended, loop().time(), ledger, list(history.read(folder)))
 
@@ -223,7 +224,7 @@ def test_a_copy_that_had_no_leave_is_sent_when_there_is_room(tmp_path: Path) -> 
         lane, ledger, throttles = Lane.claim(tmp_path, "r"), Ledger(), Throttles()
         lane.turn(ledger.page([]))
         throttles.take({"m": Lease(2)})
-        engine = Engine({"m": model}, lane, ledger, throttles=throttles, hedge=Hedge(1.0))
+        engine = Engine({"m": model}, lane, ledger, means=Means(throttles=throttles, hedge=Hedge(1.0)))
         chains = [Chain(task(), panel(AheadByK(1)), Segment(name, [])) for name in fates]
         await asyncio.gather(*(engine.run(chain, chain.start()) for chain in chains))
         lane.close()
@@ -276,7 +277,7 @@ def test_with_and_without_hedging_a_run_is_the_same_draw_for_draw(
             lane, ledger, throttles = Lane.claim(folder, "r"), Ledger(), Throttles()
             lane.turn(ledger.page([]))
             throttles.take({"m": Lease(permits)})
-            engine = Engine({"m": Steady(fate)}, lane, ledger, throttles=throttles, hedge=hedge)
+            engine = Engine({"m": Steady(fate)}, lane, ledger, means=Means(throttles=throttles, hedge=hedge))
             chain = Chain(task(5), panel(AheadByK(k)), Segment("s0", []), window=window)
             await engine.run(chain, chain.start())
             lane.close()

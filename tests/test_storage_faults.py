@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from maker import asked, assembly, journal
-from maker.cluster.lane_worker import LaneWorker, Orders
+from maker.cluster.lane_worker import LaneWorker
+from maker.cluster.messages import Orders
 from maker.command import Command
 from maker.disk import Disk
 from maker.errors import MakerError

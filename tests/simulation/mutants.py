@@ -22,7 +22,7 @@ from maker.cluster import coordinator, lane_worker
 from maker.disk import Disk
 from maker.engine import Drive, Engine
 from maker.errors import JournalDamagedError, StorageError
-from maker.hedging import Race, Twice
+from maker.hedging import Race
 from maker.joins import Joins
 from maker.journal import Lane
 from maker.ladder import Ladder
@@ -111,10 +111,8 @@ def a_failed_sync_is_taken_for_a_success(patch: MonkeyPatch) -> None:
 
 def a_sample_is_written_after_it_is_read(patch: MonkeyPatch) -> None:
     def take_in(drive: Drive) -> Any:
-        came, drive.inbox = drive.inbox, []
-        by_draw = groupby(came, lambda each: id(each[0]))
+        by_draw = groupby(drive.drawing.inbox, lambda each: id(each[0]))
         ended = [drive._receive(*each) for _, each in by_draw]
-        drive.inbox = came
         drive._written()
         return next(filter(None, ended), None)
 
@@ -383,7 +381,7 @@ def a_limit_is_raised_twice_when_it_is_told_twice(patch: MonkeyPatch) -> None:
 
 
 def a_draw_that_was_sent_twice_counts_once(patch: MonkeyPatch) -> None:
-    patch.setattr(Race, "_twice", lambda race: Twice((), 0, 0))
+    patch.setattr(Race, "_settle", lambda race: race._drop(race._again))
 
 
 def a_copy_is_sent_without_leave_of_the_budget(patch: MonkeyPatch) -> None:

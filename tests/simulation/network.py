@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from maker.budget import Spend
 from maker.cluster.crew import WorkerLostError
-from maker.cluster.lane_worker import LaneWorker, Orders, Report, Work
+from maker.cluster.lane_worker import LaneWorker
+from maker.cluster.messages import Orders, Report, Work
 from maker.leases import Leases
 from maker.metrics import Change
 from tests.simulation.disk import Plan, SimDisk
