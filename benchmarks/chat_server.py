@@ -4,7 +4,8 @@
 
 It runs in a process of its own, on the last core where there are several, so that the CPU time of a client
 is the client's. It tests nothing: whatever comes is taken for a chat request. A request for n answers is
-answered when the slowest of them is ready, as by any server that does not stream.
+answered when the slowest of them is ready. Streamed, each is opened at once, as servers do, and sent whole
+when it is ready.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from tests.hanoi_endpoint import Erring
 
@@ -37,17 +39,18 @@ class Answers:
     def __post_init__(self) -> None:
         self._erring = Erring(self.error, flags=0)
 
-    def seconds(self, n: int) -> float:
+    def seconds(self, n: int) -> list[float]:
+        """Of each answer."""
         if not self.mean:
-            return 0.0
-        return self.mean * max(self.lot.lognormvariate(-(self.sigma**2) / 2, self.sigma) for _ in range(n))
+            return [0.0] * n
+        return [self.mean * self.lot.lognormvariate(-(self.sigma**2) / 2, self.sigma) for _ in range(n)]
 
-    def body(self, request: dict[str, object], n: int) -> bytes:
+    def body(self, request: dict[str, object], n: int) -> dict[str, Any]:
         messages: list[dict[str, str]] = request["messages"]  # type: ignore[assignment]
         texts = [self._erring(messages[-1]["content"], self.lot.getrandbits(32)) for _ in range(n)]
         tokens = sum(len(each["content"]) for each in messages) // LETTERS_A_TOKEN
         said = sum(map(len, texts)) // LETTERS_A_TOKEN
-        answer = {
+        return {
             "id": f"chatcmpl-{self.lot.getrandbits(64):x}",
             "object": "chat.completion",
             "created": 1_700_000_000,
@@ -63,7 +66,6 @@ class Answers:
             ],
             "usage": {"prompt_tokens": tokens, "completion_tokens": said, "total_tokens": tokens + said},
         }
-        return json.dumps(answer).encode()
 
 
 class Connection(asyncio.Protocol):
@@ -85,15 +87,39 @@ class Connection(asyncio.Protocol):
         self._came = rest[length:]
         request = json.loads(rest[:length])
         n = request.get("n", 1)
-        if wait := self._answers.seconds(n):
+        seconds = self._answers.seconds(n)
+        if request.get("stream"):
+            self._stream(request, seconds)
+        elif wait := max(seconds):
             asyncio.get_running_loop().call_later(wait, self._answer, request, n)
         else:
             self._answer(request, n)
 
     def _answer(self, request: dict[str, object], n: int) -> None:
-        body = self._answers.body(request, n)
+        body = json.dumps(self._answers.body(request, n)).encode()
         head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         self._transport.write(head.encode() + body)
+
+    def _stream(self, request: dict[str, object], seconds: list[float]) -> None:
+        answer, loop = self._answers.body(request, len(seconds)), asyncio.get_running_loop()
+        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        self._transport.write(head.encode())
+        for choice in answer["choices"]:
+            opened = {"index": choice["index"], "delta": {"role": "assistant"}, "finish_reason": None}
+            self._send({**answer, "choices": [opened], "usage": None})
+        for choice, wait in zip(answer["choices"], seconds, strict=True):
+            piece = {**choice, "delta": choice["message"]}
+            loop.call_later(wait, self._send, {**answer, "choices": [piece], "usage": None})
+        loop.call_later(max(seconds), self._end, {**answer, "choices": []})
+
+    def _send(self, event: dict[str, Any] | None) -> None:
+        data = b"data: %s\n\n" % (b"[DONE]" if event is None else json.dumps(event).encode())
+        self._transport.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def _end(self, last: dict[str, Any]) -> None:
+        self._send(last)
+        self._send(None)
+        self._transport.write(b"0\r\n\r\n")
 
 
 @contextmanager

@@ -3,8 +3,9 @@
     python -m benchmarks.requests
 
 An endpoint of ours answers Hanoi prompts; each answer takes a lognormal time of 50 ms in the mean, and a
-request for several is answered when the slowest is ready. One chain of 255 steps (eight disks), k = 3, 2
-wrong answers in a thousand, one temperature for all draws. A call's mean latency is the unit of time.
+request for several is answered when the slowest is ready, or streamed each when it is. One chain of 255 steps
+(eight disks), k = 3, 2 wrong answers in a thousand, one temperature for all draws. A call's mean latency is
+the unit of time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main() -> None:
     rows = []
     with served(mean=MEAN, sigma=asked.sigma) as url:
         for window in (1, 8):
-            for requests in ("grouped", "single"):
+            for requests in ("grouped", "single", "streamed"):
                 ended = [_run(url, asked.disks, window, requests) for _ in range(asked.runs)]
                 rows.append({"sigma": asked.sigma, "window": window, "requests": requests, **_figures(ended)})
     keep("requests", rows, f"python -m benchmarks.requests --sigma {asked.sigma} --runs {asked.runs}")

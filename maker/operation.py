@@ -17,7 +17,7 @@ from maker.nouns import Json
 from maker.options import duration
 
 Engine = Literal["ray", "inline"]
-Requests = Literal["auto", "grouped", "single"]
+Requests = Literal["auto", "grouped", "single", "streamed"]
 _HEDGE = "a time such as 500ms or 2s, or auto"
 NONE = "none"
 """Of a cap or the prices: those of the commands before do not hold any more."""
@@ -91,7 +91,8 @@ class Operation:
     requests: Requests = "auto"
     """For models that take it: `grouped` asks for all samples of equal seats in one request, so that the
     prompt is paid once; `single` has a request for each, so that the first answer leads before the slowest is
-    there. `auto` is `grouped` at window 1, where a step waits for all of them anyway, else `single`."""
+    there; `streamed` is both, where an endpoint streams several choices at a time. `auto` is `grouped` at
+    window 1, where a step waits for all of them anyway, else `single`."""
 
     hedge: str | None = None
     """A draw that has no reply after so long, such as `2s`, is sent once more, with the same seat, and the

@@ -14,6 +14,7 @@ import asyncio
 import email.utils
 import gzip
 import json
+import re
 import ssl
 import threading
 import time
@@ -158,6 +159,10 @@ class Faultd:
     """One entry for each chat request in order of arrival, honest when used up; or a function."""
     n: str = "honoured"
     """What becomes of n > 1: `honoured`, `ignored` (one choice), `refused` (400), or `surplus`."""
+    streams: str = "honoured"
+    """What becomes of `stream`: `honoured`, `ignored` (a whole body), or `refused` (400)."""
+    pace: float = 0.0
+    """Seconds from one word of a stream to the next, the choices side by side."""
     usage: bool = True
     echo: str | None = None
     """Model name echoed; None: the one that was asked for."""
@@ -256,6 +261,8 @@ class Faultd:
         answer = self._completion(call) if act.body is None and act.chunks is None else {}
         if act.edit is not None:
             answer = _edited(answer, act.edit)
+        if answer and act.status == 200 and self.streams == "honoured" and call.body.get("stream"):
+            return await self._stream(call, act, answer, reader, writer)
         body = json.dumps(answer).encode() if act.body is None else act.body
         head = _head(act, len(body))
         if act.chunks is not None:
@@ -279,6 +286,8 @@ class Faultd:
         planned = self.script(call) if callable(self.script) else next(self._queue, None)
         if planned is None and self.n == "refused" and call.body.get("n", 1) > 1:
             return status(400, "this server gives one answer at a time")
+        if planned is None and self.streams == "refused" and call.body.get("stream"):
+            return status(400, "stream: this server sends whole answers")
         return planned or HONEST
 
     def _completion(self, call: Call) -> dict[str, Any]:
@@ -301,6 +310,32 @@ class Faultd:
             names = ("prompt_tokens", "completion_tokens", "total_tokens")
             done["usage"] = dict(zip(names, (*counts, sum(counts)), strict=True))
         return done
+
+    async def _stream(
+        self,
+        call: Call,
+        act: Act,
+        answer: dict[str, Any],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        writer.write(_head(Act(headers=(("content-type", "text/event-stream"),), chunks=list), 0))
+        sent = 0
+        for data in _events(answer, bool(call.body.get("stream_options"))):
+            if data is None:
+                await writer.drain()
+                await self._pause(self.pace, reader, writer)
+                continue
+            framed = data if act.cut is None else data[: max(0, act.cut - sent)]
+            sent += len(data)
+            writer.write(b"%x\r\n%s\r\n" % (len(framed), framed) if framed else b"")
+            if act.cut is not None and sent >= act.cut:
+                await writer.drain()
+                await self._pause(0.0, reader, writer)
+                return self._cut(call, writer)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        call.verdict = "answered" if act.honest else "fault"
 
     async def _send(
         self,
@@ -348,6 +383,31 @@ def _head(act: Act, length: int) -> bytes:
         headers["transfer-encoding"] = "chunked"
     lines = [f"HTTP/1.1 {act.status} -", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _events(answer: dict[str, Any], usage: bool) -> Iterator[bytes | None]:
+    """A whole answer as a stream, a word of each choice at a time; None between one word and the next."""
+    head = {name: answer[name] for name in ("id", "model") if name in answer}
+    choices = [choice for choice in answer["choices"] if isinstance(choice, dict)]
+    words = {c["index"]: re.findall(r"\S+\s*|\s+", c["message"]["content"] or "") for c in choices}
+    for number in range(max(map(len, words.values()), default=0) + 1):
+        for choice in choices:
+            mine = words[choice["index"]]
+            if number < len(mine):
+                yield _event(head, choice, {"content": mine[number]}, None)
+            if number == len(mine):
+                yield _event(head, choice, {}, choice["finish_reason"])
+        yield None
+    if usage and "usage" in answer:
+        yield b"data: %s\n\n" % json.dumps({**head, "choices": [], "usage": answer["usage"]}).encode()
+    yield b"data: [DONE]\n\n"
+
+
+def _event(head: dict[str, Any], choice: dict[str, Any], delta: dict[str, Any], finish: str | None) -> bytes:
+    piece = {"index": choice["index"], "delta": delta, "finish_reason": finish, "logprobs": None}
+    if choice.get("logprobs") and delta:
+        piece["logprobs"] = {"content": [{"token": delta["content"], "logprob": -0.5}]}
+    return b"data: %s\n\n" % json.dumps({**head, "choices": [piece]}).encode()
 
 
 def _choice(index: int, text: str, logprobs: bool | None) -> dict[str, Any]:

@@ -117,12 +117,17 @@ def test_servers_that_take_n_ignore_it_or_refuse_it_serve_the_same_run(maker: Ma
     assert (answered < 93) == (n == "honoured")
 
 
-def test_the_embedded_weights_behind_llama_server_solve_hanoi(maker: Maker, llama_server: str) -> None:
+@pytest.mark.parametrize("requests", ["grouped", "streamed"])
+def test_the_embedded_weights_behind_llama_server_solve_hanoi(
+    maker: Maker, llama_server: str, requests: str
+) -> None:
     model = f"openai:hanoi,temperature=1.0,{EXACT}"
-    ended = run(maker, f"{llama_server}/v1", "-T", "disks=7", "-T", "waypoints=3", model=model)
+    task = ("-T", "disks=7", "-T", "waypoints=3", "--requests", requests, "--window", 4)
+    ended = run(maker, f"{llama_server}/v1", *task, model=model)
     assert ended.code == 0, ended.err
     done = ended.done
-    assert (done["verified"], done["steps"], done["transport_faults"]) == (True, 127, 0)
+    assert (done["verified"], done["steps"]) == (True, 127)
+    assert done["transport_faults"] <= (9 if requests == "streamed" else 0), "it hangs up behind each stream"
     assert done["tokens_out"] >= 127 * 16, "llama-server counts the tokens of one choice of a request"
 
 

@@ -48,7 +48,7 @@ _OPTIONS = {
     "max_concurrency": typer.Option(help="The most requests to one model at a time, of all actors together."),
     "requests": typer.Option(
         help="Samples of a step by one request, so that the prompt is paid once, or by one each, so that the "
-        "first leads; auto: by one each where --window is not 1."
+        "first leads; streamed: both, where the endpoint can; auto: by one each where --window is not 1."
     ),
     "hedge": typer.Option(
         metavar="TIME|auto",

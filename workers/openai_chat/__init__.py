@@ -26,11 +26,13 @@ from maker.workers.openai_chat.clients import Client, Through, open_client
 from maker.workers.openai_chat.endpoint import Endpoint, endpoint
 from maker.workers.openai_chat.patience import retried
 from maker.workers.openai_chat.rejection import blocked, too_long
-from maker.workers.openai_chat.reply import Reply, plain, shares
+from maker.workers.openai_chat.reply import Reply, plain
 from maker.workers.openai_chat.request import extra_fields, fields, held_to
+from maker.workers.openai_chat.seating import Seating
 
-Faults = Callable[[str], None]
-Requests: TypeAlias = Literal["grouped", "single"]
+Requests: TypeAlias = Literal["grouped", "single", "streamed"]
+Put: TypeAlias = Callable[[Sample], None]
+STREAMED: dict[str, Json] = {"stream": True, "stream_options": {"include_usage": True}}
 CAPS = ("max_tokens", "max_completion_tokens")
 """What endpoints call the token cap: nearly all the first, some of the newest only the second."""
 PROBE_PATIENCE = 10.0
@@ -59,7 +61,8 @@ class OpenAIChat:
     requests: Requests = "grouped"
     """`grouped` asks for the samples of equal seats in one request (`n`), so that the prompt is paid once;
     an endpoint that does not do it is noticed. `single` has a request for each sample, so that the first one
-    does not wait for the slowest. The command's `--requests` comes first."""
+    does not wait for the slowest. `streamed` is `grouped` with responses in pieces, so that no sample waits
+    for another. The command's `--requests` comes first."""
     client: Through = "openai"
     """`openai` makes each request by the openai package; `aiohttp` sends the same without it, for a fraction
     of the CPU time."""
@@ -94,6 +97,7 @@ class OpenAIChat:
     _cap: str = field(default=CAPS[0], init=False, repr=False)
     _most: int = field(init=False, repr=False)
     """Samples asked for by one request: fewer as soon as the endpoint proves to give fewer."""
+    _streams: bool = field(init=False, repr=False)
     _line: _Line | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +110,8 @@ class OpenAIChat:
             raise UsageError("temperature and max_retry_after must be 0 or more")
         self.name, one = f"openai:{self.model}", self.temperature
         self.temperatures = (0.0, 0.1) if one is None else (one, one)
-        self._most = sys.maxsize if self.requests == "grouped" and not self.send_seed else 1
+        self._most = 1 if self.requests == "single" or self.send_seed else sys.maxsize
+        self._streams = self.requests == "streamed"
         self._more = extra_fields(self.extra, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
         self._endpoint = endpoint(self.base_url, self.allow_http)
 
@@ -116,11 +121,11 @@ class OpenAIChat:
         When a request is blocked, the samples of those under way still come before BlockedError does.
         """
         groups = self._groups(request.seats)
-        while len(groups) == 1:  # as most are: a task for it would cost more than the seating
-            samples, left = await self._fill(request, groups[0])
+        while len(groups) == 1 and not self._streams:  # as most are: a task would cost more than the seating
+            samples = list[Sample]()
+            groups = self._groups(await self._fill(request, groups[0], samples.append))
             for sample in samples:
                 yield sample
-            groups = self._groups(left)
         if groups:
             async with aclosing(self._at_once(request, groups)) as together:
                 async for sample in together:
@@ -130,21 +135,22 @@ class OpenAIChat:
         self, request: Request, groups: list[tuple[Seat, ...]]
     ) -> AsyncGenerator[Sample, None]:
         refused: BlockedError | None = None
-        tasks = {asyncio.create_task(self._fill(request, group)) for group in groups}
+        came: asyncio.Queue[Sample | asyncio.Task[tuple[Seat, ...]]] = asyncio.Queue()
+        tasks = {self._filling(request, group, came) for group in groups}
         try:
             while tasks:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    tasks.remove(task)
-                    try:
-                        samples, left = task.result()
-                    except BlockedError as error:
-                        refused = error
-                        continue
-                    for sample in samples:
-                        yield sample
-                    if not refused:
-                        tasks |= {asyncio.create_task(self._fill(request, g)) for g in self._groups(left)}
+                each = await came.get()
+                if isinstance(each, Sample):
+                    yield each
+                    continue
+                tasks.remove(each)
+                try:
+                    left = each.result()
+                except BlockedError as error:
+                    refused = error
+                    continue
+                if not refused:
+                    tasks |= {self._filling(request, group, came) for group in self._groups(left)}
             if refused:
                 raise refused
         finally:
@@ -152,12 +158,24 @@ class OpenAIChat:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _filling(
+        self,
+        request: Request,
+        group: tuple[Seat, ...],
+        came: asyncio.Queue[Sample | asyncio.Task[tuple[Seat, ...]]],
+    ) -> asyncio.Task[tuple[Seat, ...]]:
+        """A task whose samples come as soon as they can, and it behind them."""
+        task = asyncio.create_task(self._fill(request, group, came.put_nowait))
+        task.add_done_callback(came.put_nowait)
+        return task
+
     async def probe(self) -> str:
         """Ask for a few tokens and say in a sentence who answered; BlockedError says why not."""
         seat = Seat(0, self.name, self.temperatures[1], 0)
         body = self._body(Prompt((Message("user", "Say OK."),), max_tokens=16), (seat,))
         request = Request(Step("probe", 0, None), Prompt(()), (seat,))
-        reply = await self._ask(body, request, min(self.give_up_after, PROBE_PATIENCE))
+        patience = min(self.give_up_after, PROBE_PATIENCE)
+        reply = await self._ask(body, request, patience, Seating((seat,), lambda sample: None))
         if isinstance(reply, wire.Rejected):
             raise blocked(reply, self._endpoint.host, self.model)
         who = plain(reply.model or "a model it does not name")
@@ -176,29 +194,36 @@ class OpenAIChat:
         most = self._most
         return [tuple(g[i : i + most]) for g in alike.values() for i in range(0, len(g), most)]
 
-    async def _fill(self, request: Request, seats: tuple[Seat, ...]) -> tuple[list[Sample], tuple[Seat, ...]]:
-        """Samples of one request, and the seats that are still empty."""
-        body = self._body(request.prompt, seats)
-        reply = await self._ask(body, request, self.give_up_after)
+    async def _fill(self, request: Request, seats: tuple[Seat, ...], put: Put) -> tuple[Seat, ...]:
+        """Have one request give its samples; the seats that are still empty."""
+        body, seating = self._body(request.prompt, seats), Seating(seats, put)
+        reply = await self._ask(body, request, self.give_up_after, seating)
         if isinstance(reply, Reply):
-            if len(reply.choices) < len(seats):
+            if len(reply.choices) < len(seats) and not reply.broke_off:
                 self._most = min(self._most, len(reply.choices))
-            return _seated(reply, seats, request.on_fault)
+            return seating.whole(reply, request.on_fault)
         if reply.filtered:
-            return [Sample(seat, "", "content_filter", 0, 0, 0.0) for seat in seats], ()
+            for seat in seats:
+                put(Sample(seat, "", "content_filter", 0, 0, 0.0))
+            return ()
+        if "stream" in body and reply.names("stream"):
+            self._streams = False
+            return await self._fill(request, seats, put)
         if reply.too_long:
             raise too_long(reply, self._endpoint.host)
         if len(seats) == 1 or reply.status not in (400, 422):
             raise blocked(reply, self._endpoint.host, self.model)
-        samples, left = await self._fill(request, seats[:1])
+        left = await self._fill(request, seats[:1], put)
         self._most = min(self._most, len(seats) // 2)
-        return samples, left + seats[1:]
+        return left + seats[1:]
 
     def _body(self, prompt: Prompt, seats: tuple[Seat, ...]) -> dict[str, Json]:
         first = seats[0]
         body = self._more | fields(self.model, prompt, first.temperature, self._cap)
         if len(seats) > 1:
             body["n"] = len(seats)
+            if self._streams:
+                body |= STREAMED
         if self.send_seed:
             body["seed"] = first.seed
         if self.logprobs:
@@ -207,21 +232,23 @@ class OpenAIChat:
             body |= held_to(prompt.schema)
         return body
 
-    async def _ask(self, body: dict[str, Json], request: Request, patience: float) -> Reply | wire.Rejected:
+    async def _ask(
+        self, body: dict[str, Json], request: Request, patience: float, seating: Seating
+    ) -> Reply | wire.Rejected:
         """Asked again with the cap's other name where the endpoint minds the first."""
-        first = await self._patiently(body, request, patience)
+        first = await self._patiently(body, request, patience, seating)
         old, new = CAPS
         if isinstance(first, Reply) or old not in body or not first.names(*CAPS):
             return first
         again = {k: v for k, v in body.items() if k != old} | {new: body[old]}
-        second = await self._patiently(again, request, patience)
+        second = await self._patiently(again, request, patience, seating)
         if isinstance(second, wire.Rejected) and second.names(*CAPS):
             return first
         self._cap = new
         return second
 
     async def _patiently(
-        self, body: dict[str, Json], request: Request, patience: float
+        self, body: dict[str, Json], request: Request, patience: float, seating: Seating
     ) -> Reply | wire.Rejected:
         content, client = json.dumps(body).encode("ascii"), self._open().client
         start, queued, faults = time.monotonic(), 0.0, 0
@@ -234,10 +261,13 @@ class OpenAIChat:
             ready = time.monotonic()
             async with request.permit(again=faults > 0) as permit:
                 queued += time.monotonic() - ready
-                found = await wire.post(client, content, min(self.timeout, max(patience - spent(), 0.001)))
+                seconds = min(self.timeout, max(patience - spent(), 0.001))
+                found = await wire.post(client, content, seconds, len(seating.seats), seating.ended)
                 if isinstance(found, wire.Fault):
                     faults += 1
                     permit.fault(found.slug, min(found.wait, self.max_retry_after))
+                elif isinstance(found, Reply) and found.broke_off:
+                    permit.fault(found.broke_off)
                 elif isinstance(found, Reply):
                     permit.hold_off(min(found.wait, self.max_retry_after))
             return found
@@ -257,33 +287,3 @@ class OpenAIChat:
             client = open_client(self.client, self._endpoint, self.timeout, self.trust_env, self.key_file)
             self._line = _Line(loop, client)
         return self._line
-
-
-def _seated(reply: Reply, seats: tuple[Seat, ...], on_fault: Faults) -> tuple[list[Sample], tuple[Seat, ...]]:
-    """A sample for each seat as far as the choices reach; a choice without answer is a fault."""
-    outs = shares(reply.tokens_out, [len(c.text) + 1 if c else 1 for c in reply.choices])
-    good = [(choice, out) for choice, out in zip(reply.choices, outs, strict=True) if choice]
-    ids = [reply.request and f"{reply.request}#{number}" for number in range(len(good))]
-    for _ in range(len(reply.choices) - len(good)):
-        on_fault("broken-body")
-    parts = [1] * min(len(good), len(seats))
-    ins, cached = shares(reply.tokens_in, parts), shares(reply.cached, parts)
-    samples = [
-        Sample(
-            seat=seat,
-            text=choice.text,
-            finish=choice.finish,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            latency=reply.latency,
-            model=reply.model,
-            request=name if len(seats) > 1 else reply.request,
-            logprob=choice.logprob,
-            system=reply.system,
-            tokens_cached=tokens_cached,
-        )
-        for seat, (choice, tokens_out), tokens_in, tokens_cached, name in zip(
-            seats, good, ins, cached, ids, strict=False
-        )
-    ]
-    return samples, seats[len(samples) :]

@@ -77,12 +77,12 @@ class OfPackage:
                 self._url, cast_to=httpx2.Response, content=content, options=OPTIONS
             )
         except APIStatusError as error:
-            return _whole(error.response)
+            return _answer(error.response)
         except APIConnectionError as error:
             if isinstance(error.__cause__, NoResponseError):
                 raise error.__cause__ from None
             raise NoResponseError("connection", str(error)) from None
-        return _whole(found)
+        return _answer(found)
 
     async def aclose(self) -> None:
         await self._package.close()
@@ -100,15 +100,14 @@ class _Http(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
         headers = {name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw}
-        whole = await self._session.post(headers, request.content)
-        content, more = whole.content, {"whole": whole}
-        return httpx2.Response(whole.status, content=content, request=request, extensions=more)
+        answer = await self._session.post(headers, request.content)
+        return httpx2.Response(answer.status, content=b"", request=request, extensions={"answer": answer})
 
     async def aclose(self) -> None:
         await super().aclose()
         await self._session.aclose()
 
 
-def _whole(response: httpx2.Response) -> Response:
-    whole: Response = response.extensions["whole"]
-    return whole
+def _answer(response: httpx2.Response) -> Response:
+    answer: Response = response.extensions["answer"]
+    return answer

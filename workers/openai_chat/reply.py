@@ -44,6 +44,8 @@ class Reply:
     """Seconds that the endpoint wants to be left alone now."""
     cached: int = 0
     """Of the prompt's tokens, those that the endpoint had in its prefix cache."""
+    broke_off: str | None = None
+    """Slug of the fault that ended a stream early: choices that had not ended are None."""
 
 
 def read(content: bytes, request: str | None, latency: float, wait: float = 0.0) -> Reply | str:
@@ -52,10 +54,15 @@ def read(content: bytes, request: str | None, latency: float, wait: float = 0.0)
         body = loads(content)
     except ValueError as error:
         return f"not JSON ({type(error).__name__})"
+    return of(body, request, latency, wait)
+
+
+def of(body: Json, request: str | None, latency: float, wait: float = 0.0) -> Reply | str:
+    """The same of a body that is JSON."""
     if not isinstance(body, dict) or body.get("error"):
         return "an error in a body of status 200" if isinstance(body, dict) else "no JSON object"
     found = body.get("choices")
-    choices = tuple(map(_choice, found)) if isinstance(found, list) else ()
+    choices = tuple(map(choice, found)) if isinstance(found, list) else ()
     if not any(choices):
         return "no choices" if not choices else "no choice holds an answer"
     usage = body.get("usage")
@@ -65,8 +72,8 @@ def read(content: bytes, request: str | None, latency: float, wait: float = 0.0)
         _name(body.get("model")),
         _name(body.get("system_fingerprint")),
         _name(body.get("id")) or _name(request),
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
         latency,
         wait,
         _cached(usage),
@@ -81,11 +88,12 @@ def loads(content: bytes) -> Json:
         raise ValueError("nested too deep") from None
 
 
-def _choice(choice: Json) -> Choice | None:
-    message = choice.get("message") if isinstance(choice, dict) else None
+def choice(body: Json) -> Choice | None:
+    """The answer in a choice, if it holds one."""
+    message = body.get("message") if isinstance(body, dict) else None
     if not isinstance(message, dict):
         return None
-    said = choice.get("finish_reason")
+    said = body.get("finish_reason")
     finish = said[:NAME_CAP] if isinstance(said, str) and said else "unknown"
     text, refusal = message.get("content"), message.get("refusal")
     if isinstance(refusal, str) and refusal:
@@ -94,7 +102,7 @@ def _choice(choice: Json) -> Choice | None:
         text = ""
     if not isinstance(text, str) or finish == "error":
         return None
-    return Choice(text, finish, _logprob(choice.get("logprobs")))
+    return Choice(text, finish, _logprob(body.get("logprobs")))
 
 
 def _logprob(logprobs: Json) -> float | None:
@@ -109,14 +117,15 @@ def _name(value: Json) -> str | None:
     return value[:NAME_CAP] if isinstance(value, str) and value else None
 
 
-def _count(value: Json) -> int:
+def count(value: Json) -> int:
+    """A number of tokens; 0 for what is none."""
     return value if type(value) is int and 0 <= value < 2**53 else 0
 
 
 def _cached(usage: dict[str, Json]) -> int:
     details = usage.get("prompt_tokens_details")
-    found = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return min(found, _count(usage.get("prompt_tokens")))
+    found = count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return min(found, count(usage.get("prompt_tokens")))
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from maker.nouns import Json
 from maker.workers.openai_chat import headers
 from maker.workers.openai_chat.clients import Client
-from maker.workers.openai_chat.reply import Reply, loads, plain, read
+from maker.workers.openai_chat.reply import Reply, loads, of, plain, read
 from maker.workers.openai_chat.session import NoResponseError, Response
+from maker.workers.openai_chat.streamed import Assembly, events
 
 TRANSIENT = frozenset({408, 409, 425, 429})
 
@@ -59,29 +62,57 @@ class Rejected:
 Outcome = Reply | Fault | Rejected
 
 
-async def post(client: Client, body: bytes, seconds: float) -> Outcome:
-    """Ask once, headers and body within `seconds` together."""
-    start = time.perf_counter()
+Ended: TypeAlias = Callable[[Assembly, float], None]
+"""Told when a choice has ended before the whole: what has come so far, and seconds since it was asked for."""
+
+
+async def post(
+    client: Client, body: bytes, seconds: float, n: int = 1, on_end: Ended = lambda *_: None
+) -> Outcome:
+    """Ask once, for `n` choices, headers and body within `seconds` together."""
+    start, parts = time.perf_counter(), Assembly(n)
     try:
-        async with asyncio.timeout(seconds):
-            response = await client.post(body)
+        async with asyncio.timeout(seconds), await client.post(body) as response:
+            if response.status >= 300:
+                return _status(response, await response.content(), client.key)
+            if not response.is_stream:
+                return _whole(response, await response.content(), time.perf_counter() - start)
+            async for data in events(response.chunks()):
+                if parts.feed(data):
+                    on_end(parts, time.perf_counter() - start)
+        return _of_parts(parts, response, time.perf_counter() - start)
     except TimeoutError:
-        return Fault("timeout", f"no full response within {seconds:.3g} s")
+        fault = Fault("timeout", f"no full response within {seconds:.3g} s")
     except NoResponseError as error:
-        return Fault(error.slug, plain(error.detail, client.key))
-    if response.status >= 300:
-        return _status(response, client.key)
-    took = time.perf_counter() - start
+        fault = Fault(error.slug, plain(error.detail, client.key))
+    except ValueError as error:
+        fault = Fault("broken-body", plain(str(error), client.key))
+    return _broken_off(parts, fault, time.perf_counter() - start)
+
+
+def _whole(response: Response, content: bytes, took: float) -> Outcome:
     wait = headers.wait_asked(response.headers, time.time())
-    found = read(response.content, response.headers.get("x-request-id"), took, wait)
+    found = read(content, response.headers.get("x-request-id"), took, wait)
     return found if isinstance(found, Reply) else Fault("broken-body", found, wait)
 
 
-def _status(response: Response, key: str) -> Outcome:
+def _of_parts(parts: Assembly, response: Response, took: float) -> Outcome:
+    wait = headers.wait_asked(response.headers, time.time())
+    found = of(parts.body(), response.headers.get("x-request-id"), took, wait)
+    return found if isinstance(found, Reply) else Fault("broken-body", found, wait)
+
+
+def _broken_off(parts: Assembly, fault: Fault, took: float) -> Outcome:
+    """The choices that had ended are answers all the same."""
+    found = of(parts.body(), None, took) if parts.ended else None
+    return replace(found, broke_off=fault.slug) if isinstance(found, Reply) else fault
+
+
+def _status(response: Response, content: bytes, key: str) -> Outcome:
     status = response.status
     if 300 <= status < 400:
         return Rejected(status, plain(response.headers.get("location", ""), key))
-    message, code, param = _said(response.content)
+    message, code, param = _said(content)
     message = plain(message, key)
     if (status in TRANSIENT or status >= 500) and code != "insufficient_quota":
         return Fault(f"http-{status}", message, headers.wait_asked(response.headers, time.time()))
