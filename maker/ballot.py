@@ -126,7 +126,7 @@ class Ballot:
 
     def tally(self, winner: str | None = None) -> Tally:
         """How it stands; the winner's votes first, whoever has most."""
-        keys = sorted((key for _, key in self.standings()), key=lambda key: key != winner)
-        votes = (Votes(key, tuple(sorted(self._votes[key]))) for key in keys)
-        flags = (Flags(reason, tuple(sorted(draws))) for reason, draws in sorted(self._flags.items()))
-        return Tally(tuple(votes), tuple(flags))
+        order = sorted(self._votes.items(), key=lambda item: (item[0] != winner, -len(item[1]), min(item[1])))
+        votes = tuple([Votes(key, tuple(sorted(draws))) for key, draws in order])
+        flags = tuple([Flags(reason, tuple(sorted(draws))) for reason, draws in sorted(self._flags.items())])
+        return Tally(votes, flags)

@@ -68,9 +68,12 @@ class Model(Protocol):
         ...
 
 
+_NAME, _NUMBER = (str, type(None)), (int, float)
+
+
 def unsound(sample: Sample) -> str | None:
     """Why the journal could not hold a sample, if it could not."""
-    if not isinstance(sample.model, str | None) or not isinstance(sample.system, str | None):
+    if not isinstance(sample.model, _NAME) or not isinstance(sample.system, _NAME):
         return "a sample's model and system are texts or None"
     said = isinstance(sample.text, str) and isinstance(sample.finish, str)
     counted = isinstance(sample.tokens_in, int) and isinstance(sample.tokens_out, int)
@@ -83,4 +86,4 @@ def unsound(sample: Sample) -> str | None:
 
 
 def _finite(number: object) -> bool:
-    return isinstance(number, int | float) and math.isfinite(number)
+    return isinstance(number, _NUMBER) and math.isfinite(number)

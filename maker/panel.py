@@ -58,11 +58,11 @@ class Panel:
     def seats(self, step: Step, state: str, draws: tuple[int, ...], climbed: int = 0) -> list[Seat]:
         """The seats of these draws, so many rungs up; `state` is the digest of the step's state."""
         stem = hashlib.blake2b(f"{self.seed}/{step.segment}/{step.index}/{state}/".encode(), digest_size=4)
-        return [self._seat(stem.copy(), draw, climbed) for draw in draws]
+        chosen, variant = self.ladder.member(climbed), self.ladder.variant(climbed)
+        return [self._seat(stem.copy(), draw, chosen, variant) for draw in draws]
 
-    def _seat(self, stem: hashlib.blake2b, draw: int, climbed: int) -> Seat:
+    def _seat(self, stem: hashlib.blake2b, draw: int, chosen: int | None, variant: int) -> Seat:
         stem.update(b"%d" % draw)
-        chosen = self.ladder.member(climbed)
         member = self.members[draw % len(self.members) if chosen is None else chosen]
         seed = int.from_bytes(stem.digest()) >> 1
-        return Seat(draw, member.name, member.temperatures[draw > 0], seed, self.ladder.variant(climbed))
+        return Seat(draw, member.name, member.temperatures[draw > 0], seed, variant)

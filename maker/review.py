@@ -139,9 +139,9 @@ class Judgement:
     result: Json
     """As stitched."""
     verdict: bool | str | None
-    """True, or what is wrong; None when the task has no judge."""
+    """True, or what is wrong; None when the task has no verifier."""
     last: str | None
-    """`SEGMENT:INDEX` of the step at which the judge stopped reading; None if it read them all."""
+    """`SEGMENT:INDEX` of the step at which the verifier stopped reading; None if it read them all."""
 
 
 def judge(run_dir: str | Place) -> Judgement:
@@ -152,7 +152,7 @@ def judge(run_dir: str | Place) -> Judgement:
     run = RunDirectory(place.at(run_dir))
     subject, ended = assembly.task(run.manifest()), finals.of(run)
     if missing := next((each.id for each in subject.segments() if each.id not in ended), None):
-        raise UsageError(f"{run.path}: segment {missing} has not finished: only a finished run can be judged")
+        raise UsageError(f"{run.path}: segment {missing} has not finished: only finished runs are verified")
     result = subject.stitch(ended)
     read = _Read(steps.decided(run))
     verdict = subject.verify(read)
@@ -160,7 +160,7 @@ def judge(run_dir: str | Place) -> Judgement:
 
 
 class _Read:
-    """Notes how far a judge has read."""
+    """Notes how far a verifier has read."""
 
     def __init__(self, decided: Iterator[tuple[str, int, Json]]) -> None:
         self.last: str | None = None

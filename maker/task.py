@@ -296,12 +296,12 @@ class Task:
         return self._json("stitch", None, self._call("stitch", None, self.decomposer.stitch, own))
 
     def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool | str | None:
-        """True, or what is wrong with the run; None when the task has no judge."""
-        judge: Callable[..., bool | str] | None = getattr(self.decomposer, "verify", None)
-        if judge is None:
+        """True, or what is wrong with the run; None when the task has no verifier."""
+        verifier: Callable[..., bool | str] | None = getattr(self.decomposer, "verify", None)
+        if verifier is None:
             return None
         values = ((name, index, self._value("verify", None, answer)) for name, index, answer in decided)
-        verdict = self._call("verify", None, judge, decided if self._answers is None else values)
+        verdict = self._call("verify", None, verifier, decided if self._answers is None else values)
         if not isinstance(verdict, bool | str):
             raise self._wrong("verify", None, verdict, "True, False or what is wrong")
         return verdict

@@ -3,7 +3,7 @@
 A multiplication goes over the digits of the right number, and for each over those of the left one, units
 first: a * b + above + carry gives a digit, written in its column, and a carry. An addition goes once over
 the columns. An answer is {"digit": 0-9, "carry": 0-9}: the code says where it goes, the model what it is.
-Read next: `wording.py` (prompt and parser), `columns.py` (where digits go), `referee.py` (the judge).
+Read next: `wording.py` (prompt and parser), `columns.py` (where digits go), `referee.py` (the verifier).
 """
 
 from __future__ import annotations

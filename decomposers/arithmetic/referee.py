@@ -1,4 +1,4 @@
-"""An independent judge of a finished question: every column, and the number by Python's own integers.
+"""An independent verifier of a finished question: every column, and the number by Python's own integers.
 
 It keeps its own columns and shares no code with `columns.py`, so that one mistake cannot hide in both.
 """

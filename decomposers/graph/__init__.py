@@ -2,7 +2,7 @@
 
 The model is given the neighbours of a node and the nodes seen so far, and says which of the neighbours are
 new. The code keeps the queue, the seen nodes and their hops.
-Read next: `wording.py` (prompt and parser), `search.py` (the queue), `referee.py` (the judge).
+Read next: `wording.py` (prompt and parser), `search.py` (the queue), `referee.py` (the verifier).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An independent judge of a finished search: every node's new neighbours, and the hops level by level.
+"""An independent verifier of a finished search: every node's new neighbours, and the hops level by level.
 
 It keeps its own queue and shares no code with `search.py`, so that one mistake cannot hide in both.
 """

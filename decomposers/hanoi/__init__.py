@@ -5,7 +5,7 @@ A state is {"previous": move or null, "pegs": [[...], [...], [...]]}, an answer 
 {"moves": [[disk, from, to], ...], "next_state": ...}, and the last step of a segment may have fewer. Votes
 are on the whole answer, and the next state is the model's own, as in the paper: the code never computes it.
 Read next: `wording.py` (prompt and parser; `several.py` for several moves), `path.py` (the strategy),
-`referee.py` (the judge).
+`referee.py` (the verifier).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Hanoi:
     def verify(self, decided: Iterable[tuple[str, int, Json]]) -> bool | str:
         """Judge the whole run by the rules, move by move, from the first pegs to the last."""
         referee = Referee(path.pegs_after(self.disks, self.cuts[0]))
-        wrong = referee.judge_all(answer for _, _, answer in decided)
+        wrong = referee.fault(answer for _, _, answer in decided)
         if wrong:
             return wrong
         if referee.moves != self.cuts[-1] - self.cuts[0]:

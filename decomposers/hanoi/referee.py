@@ -1,4 +1,4 @@
-"""An independent judge of a finished run: it knows the rules of the puzzle and nothing of the strategy.
+"""An independent verifier of a finished run: it knows the rules of the puzzle and nothing of the strategy.
 
 It keeps its own three stacks, makes every move of the run on them and compares. It shares no code
 with `path.py`, so that one mistake cannot hide in both.
@@ -39,7 +39,7 @@ class Referee:
         self.pegs[target].append(self.pegs[source].pop())
         return None
 
-    def judge_all(self, answers: Iterable[Json]) -> str | None:
+    def fault(self, answers: Iterable[Json]) -> str | None:
         """The first thing wrong in a run, or None."""
         return next((wrong for wrong in map(self.judge, answers) if wrong), None)
 

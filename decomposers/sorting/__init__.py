@@ -2,7 +2,7 @@
 
 Which integers meet is settled by bottom-up merge sort; which of the two comes next ("left" or "right", the
 left one if they are equal) is the model's to say, so the order is stable.
-Read next: `wording.py` (prompt and parser), `merging.py` (what meets what), `referee.py` (the judge).
+Read next: `wording.py` (prompt and parser), `merging.py` (what meets what), `referee.py` (the verifier).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An independent judge of a sorted list: every comparison, and the whole by Python's own `sorted`.
+"""An independent verifier of a sorted list: every comparison, and the whole by Python's own `sorted`.
 
 It merges in its own way and shares no code with `merging.py`, so that one mistake cannot hide in both.
 """
