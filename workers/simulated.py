@@ -72,12 +72,15 @@ class Simulated:
         error = self._error_at(request.step)
         said: dict[int | None, str] = {}
         drawn = sorted((self._draw(request.step, seat, error, said) for seat in request.seats), key=_latency)
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = asyncio.get_running_loop().time()
         for sample in drawn:
-            if sample.latency and (left := began + sample.latency - clock()) > 0:
-                await asyncio.sleep(left)
+            if sample.latency:
+                await self._wait(began + sample.latency)
             yield sample
+
+    async def _wait(self, until: float) -> None:
+        """By the event loop's clock."""
+        await asyncio.sleep(until - asyncio.get_running_loop().time())
 
     async def aclose(self) -> None:
         pass
