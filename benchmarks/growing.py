@@ -60,7 +60,7 @@ def main(run: str, meter: str, disks: str, durability: Any, calls: str) -> None:
         seed=1,
         engine="inline",
         durability=durability,
-        max_calls=int(calls) or None,
+        max_calls=int(calls) or "none",
         run_dir=Path(run),
     )
     said = {
