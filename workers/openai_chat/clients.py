@@ -98,6 +98,12 @@ class _Http(httpx2.AsyncClient):
         super().__init__(transport=httpx2.AsyncBaseTransport(), trust_env=False, timeout=timeout)
         self._session = session
 
+    def build_request(
+        self, method: str, url: httpx2.URL | str, *, content: Any = None, headers: Any = None, **_: Any
+    ) -> httpx2.Request:
+        """As the package made it: there is nothing of ours to merge into it."""
+        return httpx2.Request(method, url, content=content, headers=headers)
+
     async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
         headers = {name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw}
         answer = await self._session.post(headers, request.content)
