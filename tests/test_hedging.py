@@ -188,6 +188,32 @@ def test_what_was_paid_twice_is_told_though_the_race_is_given_up() -> None:
     assert [[seat.draw for seat in twice.seats] for twice in virtual(scene)] == [[0]]
 
 
+class Clinging(Fated):
+    """Takes its time to let go of a connection."""
+
+    gone = 0
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        try:
+            async for each in super().draw(request):
+                yield each
+        finally:
+            await asyncio.sleep(0.5)
+            self.gone += 1
+
+
+def test_a_race_is_over_when_the_try_that_lost_has_let_go() -> None:
+    async def scene() -> tuple[int, float]:
+        model = Clinging(lambda step, draw, number: (60.0, 1.0)[number])
+        request = Request(Step("s0", 0, []), PROMPT, (Seat(0, "m", 1.0, 0),))
+        ask = partial(replace, request)
+        race = Race(Hedge(1.0), model, request, lambda seats: ask(seats=seats), print, print, print)
+        await race.run()
+        return model.gone, loop().time()
+
+    assert virtual(scene) == (2, 3.0)
+
+
 def test_a_try_that_fails_alone_is_no_failure_and_no_cost(tmp_path: Path) -> None:
     for failing in (0, 1):
         fates: list[Fate] = [3.0, 3.0]
