@@ -30,7 +30,7 @@ from maker.nouns import Json, Sample, Seat, Segment, Step
 from maker.operation import Operation
 from maker.result import RunResult
 from maker.run_directory import RunDirectory
-from maker.throttle import Throttles
+from maker.throttle import NoSpareError, Throttles
 from maker.voters import AheadByK
 from tests.faultd import Act, Call, Faultd, silent
 from tests.hanoi_endpoint import Erring
@@ -38,7 +38,7 @@ from tests.simulation.world import Loop
 from tests.support import panel, sample, task
 
 Fate = float | Exception
-"""Of one try: seconds, or what it raises after one."""
+"""Of one try: seconds, or what it raises after one; at once, where it had no permit."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Fated:
 
 
 def _seconds(fate: Fate) -> float:
-    return 1.0 if isinstance(fate, Exception) else fate
+    return 0.0 if isinstance(fate, NoSpareError) else 1.0 if isinstance(fate, Exception) else fate
 
 
 @dataclass
@@ -188,6 +188,72 @@ def test_what_was_paid_twice_is_told_though_the_race_is_given_up() -> None:
     assert [[seat.draw for seat in twice.seats] for twice in virtual(scene)] == [[0]]
 
 
+@dataclass
+class Raced:
+    texts: list[str] = field(default_factory=list)
+    told: list[list[int]] = field(default_factory=list)
+    """Draws that were paid twice."""
+    dropped: list[list[int]] = field(default_factory=list)
+    """Draws whose copy came to nothing that was paid."""
+    seconds: float = 0.0
+
+
+def race(model: Fated, after: float = 1.0) -> Raced:
+    """A request for one draw, sent again after so many seconds."""
+    found = Raced()
+
+    def drawn(seats: tuple[Seat, ...]) -> list[int]:
+        return [seat.draw for seat in seats]
+
+    async def scene() -> Raced:
+        request = Request(Step("s0", 0, []), PROMPT, (Seat(0, "m", 1.0, 0),))
+        await Race(
+            Hedge(after),
+            model,
+            request,
+            lambda seats: replace(request, seats=seats),
+            lambda seats: found.dropped.append(drawn(seats)),
+            lambda each: found.texts.append(each.text),
+            lambda twice: found.told.append(drawn(twice.seats)),
+        ).run()
+        found.seconds = loop().time()
+        return found
+
+    return virtual(scene)  # type: ignore[no-any-return]
+
+
+def test_a_copy_that_has_lost_was_paid_and_is_told_so_once() -> None:
+    assert race(Fated(lambda step, draw, number: (2.0, 60.0)[number])) == Raced(["try0"], [[0]], [], 2.0)
+
+
+def test_a_copy_that_failed_gives_back_what_was_held_for_it() -> None:
+    fates: tuple[Fate, Fate] = (3.0, RuntimeError("refused"))
+    assert race(Fated(lambda step, draw, number: fates[number])) == Raced(["try0"], [], [[0], [0]], 3.0)
+
+
+def test_a_copy_whose_first_try_failed_is_paid_once() -> None:
+    fates: tuple[Fate, Fate] = (RuntimeError("refused"), 1.0)
+    found = race(Fated(lambda step, draw, number: fates[number]), after=0.5)
+    assert found == Raced(["try1"], [], [[0]], 1.5)
+
+
+def test_a_copy_that_others_were_quicker_than_is_sent_somewhat_later() -> None:
+    fates: tuple[Fate, ...] = (60.0, NoSpareError(), NoSpareError(), 0.25)
+    model = Fated(lambda step, draw, number: fates[number])
+    found = race(model)
+    assert [when for when, *_ in model.tries] == pytest.approx([0.0, 1.0, 1.0 + PAUSE, 1.0 + 2 * PAUSE])
+    assert (found.texts, found.told) == (["try3"], [[0]])
+
+
+def test_a_sample_that_no_journal_could_hold_is_an_error_of_its_try() -> None:
+    class Endless(Fated):
+        async def draw(self, request: Request) -> AsyncIterator[Sample]:
+            yield replace(sample(request.seats[0], "x"), latency=math.inf)
+
+    with pytest.raises(TypeError, match="finite latency"):
+        race(Endless(lambda step, draw, number: 0.0))
+
+
 class Clinging(Fated):
     """Takes its time to let go of a connection."""
 
@@ -239,6 +305,24 @@ def test_a_copy_takes_no_permit_that_a_first_try_waits_for(tmp_path: Path) -> No
     assert (len(model.tries), played.seconds) == (1, pytest.approx(5.0))
     model = Fated(lambda step, draw, number: 5.0 if number == 0 else 0.1)
     assert play(tmp_path / "two", model, permits=2).seconds == pytest.approx(1.1)
+
+
+def test_nothing_is_sent_again_while_a_run_is_paused(tmp_path: Path) -> None:
+    model = Fated(lambda step, draw, number: (3.0, 0.1)[number])
+
+    async def scene() -> float:
+        lane, ledger = Lane.claim(tmp_path, "r"), Ledger()
+        lane.turn(ledger.page([]))
+        engine = Engine({"m": model}, lane, ledger, means=Means(hedge=Hedge(1.0)))
+        chain = Chain(task(), panel(AheadByK(1)), Segment("s0", []))
+        going = asyncio.create_task(engine.run(chain, chain.start()))
+        await asyncio.sleep(0.5)
+        engine.means.gate.turn(True)
+        await going
+        lane.close()
+        return loop().time()
+
+    assert (virtual(scene), len(model.tries)) == (3.0, 1)
 
 
 def test_a_copy_that_had_no_leave_is_sent_when_there_is_room(tmp_path: Path) -> None:
