@@ -99,6 +99,7 @@ class Mute(Spelling):
         ("aa?aa?", 1),
         ("aabaaa", 1),
         ("aab???", 2),
+        ("a??aa?", 1),
         ("aabbbb", 2),
         ("a??a??a??", 3),
         ("a??a??a??a??", 3),
@@ -112,6 +113,16 @@ def test_each_rung_changes_one_thing() -> None:
     ladder = Ladder(("variant", "model", "variant", "park"), 3)
     seen = [(ladder.variant(n), ladder.member(n), ladder.parks(n)) for n in range(5)]
     assert seen == [(0, 0, False), (1, 0, False), (1, 1, False), (2, 1, False), (2, 1, True)]
+
+
+def test_models_are_drawn_in_turn_where_no_rung_names_them() -> None:
+    assert Ladder(("variant", "park"), 3).member(0) is None
+    step = Step("s", 0, "")
+    assert [each.model for each in panel(("variant",), AheadByK(2)).seats(step, "x", (0, 1, 2))] == [
+        "m0",
+        "m1",
+        "m0",
+    ]
 
 
 @given(said=st.lists(st.sampled_from(["a", "b", None]), max_size=24), size=st.integers(1, 5))
@@ -252,6 +263,31 @@ def test_a_step_that_was_cut_off_anywhere_goes_on_with_the_same_seats(
     others, after = play(again, say, Random(order + 1), again.resume(found))
     assert others == ends
     assert seats_of([*before, *after]) == seats_of(came)
+
+
+def words_of(prompt: Prompt | None) -> str:
+    return prompt.messages[0].content if prompt else "nothing"
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), order=st.integers())
+@example(seed=0, order=0)
+def test_every_draw_is_asked_in_the_words_of_its_seat_and_they_are_told(seed: int, order: int) -> None:
+    chain = chain_of(Spelling, ("variant", "variant", "park"), AheadByK(3))
+    ends, came = play(chain, World(seed), Random(order), chain.start())
+    for draw, each in came:
+        number = each.seat.variant
+        asked = f"what comes after ? ({number})" if number else "after "
+        assert words_of(draw.prompt) == asked
+    end = next(each for each in ends if isinstance(each, Commit | Park))
+    used = {each.seat.variant for _, each in came} - {0}
+    assert {number: words_of(prompt) for number, prompt in end.variants.items() if number in used} == {
+        number: f"what comes after ? ({number})" for number in used
+    }
+    again = chain_of(Spelling, ("variant", "variant", "park"), AheadByK(3))
+    [after, *_] = again.resume({0: {again.state: [each for _, each in came]}})
+    assert isinstance(after, Commit | Park)
+    assert used <= after.variants.keys(), "also where all of it was read back"
 
 
 @settings(max_examples=60, deadline=None)
