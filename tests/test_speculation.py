@@ -154,7 +154,9 @@ def test_an_answer_that_is_overtaken_takes_what_was_built_on_it_along_and_may_co
     assert [seat.draw for seat in more.seats] == [2, 3]
     [on_b] = chain.receive(sample(2, "b"), place=(0, head.state))
     assert (on_b.step.state, len(chain.path)) == (["b"], 2)
-    wishes = [chain.receive(sample(draw, "a"), place=(0, head.state)) for draw in (3, 4, 5)]
+    chain.receive(sample(3, "a"), place=(0, head.state))
+    assert chain.path[1].step.state == ["b"], "nor does one that was there first"
+    wishes = [chain.receive(sample(draw, "a"), place=(0, head.state)) for draw in (4, 5)]
     assert isinstance(wishes[-1][0], Commit)
     assert chain.path[0].ballot.votes('"x"') == 1, "its vote has not been lost"
 
@@ -168,6 +170,12 @@ def test_what_was_built_on_an_overtaken_answer_counts_against_the_window_until_i
     [on_b] = chain.receive(sample(1, "a"), place=(1, on_a.state))
     assert isinstance(on_b, Draw)
     assert on_b.step.state == ["b"]
+    chain.receive(*(sample(draw, "b") for draw in range(1, 6)), place=(0, head.state))
+    assert (chain.step.index, chain.surplus) == (1, 0)
+    chain.receive(sample(9, "a"), place=(0, head.state))
+    assert chain.surplus == 1, "it came too late"
+    chain.receive(sample(0, "c"), sample(1, "c"), place=(1, on_b.state))
+    assert (chain.step.index, chain.surplus) == (2, 3), "two more were of a guess"
 
 
 def test_a_plugin_that_fails_on_a_guess_parks_nothing_until_the_guess_is_decided() -> None:
