@@ -167,9 +167,10 @@ def read(path: str | PathLike[str]) -> Calibration:
     try:
         return Calibration.model_validate_json(Path(path).read_bytes())
     except (OSError, ValidationError) as error:
-        why = error.strerror if isinstance(error, OSError) else _first(error)
+        if isinstance(error, OSError):
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
         raise UsageError(
-            f"{path} is no calibration that this version of Maker can read: {why}; "
+            f"{path} is no calibration that this version of Maker can read: {_first(error)}; "
             "make one with `maker calibrate`"
         ) from None
 

@@ -46,6 +46,10 @@ def at(where: str | Place) -> Place:
         return where
     scheme, mark, rest = where.partition("://")
     if not mark:
+        if where.partition(":/")[0] in (*SCHEMES, "file"):
+            raise UsageError(
+                f"{where} is no place for a run: a store has two slashes, such as s3://BUCKET/PREFIX"
+            )
         return Path(where)
     if scheme == "file" and rest.startswith("/"):
         return Path(rest)

@@ -124,7 +124,9 @@ def test_where_there_are_no_credentials_it_is_said_so(said: str) -> None:
     assert "the environment has no credentials" in objects._reason(Exception(said))
 
 
-@pytest.mark.parametrize("where", ["s3://", "ftp://host/run", "http://host/run", "s3://key:word@bucket/run"])
+@pytest.mark.parametrize(
+    "where", ["s3://", "s3:/bucket/r", "file:/r", "ftp://host/run", "s3://key:word@bucket/run"]
+)
 def test_a_place_that_is_none_is_refused_and_what_may_be_a_key_is_not_shown(where: str) -> None:
     with pytest.raises(UsageError) as caught:
         place.at(where)

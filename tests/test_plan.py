@@ -194,7 +194,7 @@ def test_maker_plan_says_k_and_what_it_takes(maker: Maker, seen: str) -> None:
 
 def test_maker_plan_refuses_what_it_cannot_use(maker: Maker, seen: str) -> None:
     assert "is not what was calibrated" in maker("plan", "sorting", "--calibration", seen).err
-    assert "no calibration that this version" in maker("plan", "hanoi", "--calibration", "none.json").err
+    assert "none.json cannot be read" in maker("plan", "hanoi", "--calibration", "none.json").err
     assert "--budget needs the price" in maker("plan", "hanoi", "--calibration", seen, "--budget", "3").err
     (maker.folder / "bad.json").write_text(json.dumps({"format": 1}))
     bad = maker("plan", "hanoi", "--calibration", "bad.json")

@@ -58,6 +58,10 @@ class Assembly:
     _parts: dict[int, _Part] = field(default_factory=dict)
     _head: dict[str, Json] = field(default_factory=dict)
     """What every event repeats of the whole reply."""
+    _said: dict[str, Json] = field(default_factory=dict)
+    """The newest usage that says something."""
+    _done: bool = False
+    """The endpoint has said that this is all."""
 
     @property
     def several(self) -> bool:
@@ -68,6 +72,11 @@ class Assembly:
     def ended(self) -> bool:
         """Whether any choice has."""
         return any(part.finish is not None for part in self._parts.values())
+
+    @property
+    def whole(self) -> bool:
+        """Whether no choice that was begun is open."""
+        return self._done or all(part.finish is not None for part in self._parts.values())
 
     def tokens(self, index: int) -> int:
         """Of a choice, about: endpoints send one at a time, and say how many there were at the end of all."""
@@ -82,6 +91,9 @@ class Assembly:
         if not isinstance(event, dict) or event.get("error"):
             raise ValueError("an error in the stream" if isinstance(event, dict) else "no JSON object")
         self._head |= {name: event[name] for name in HEAD if event.get(name) is not None}
+        usage = event.get("usage")
+        if isinstance(usage, dict) and any(count(usage.get(name)) for name in COUNTED):
+            self._said = usage
         choices = event.get("choices")
         mine = [each for each in choices if self._takes(each)] if isinstance(choices, list) else []
         ended = [self._add(each) for each in mine]
@@ -89,6 +101,7 @@ class Assembly:
 
     def _end(self) -> bool:
         """Of choices that are still open nobody has said why they ended."""
+        self._done = True
         still_open = [part for part in self._parts.values() if part.finish is None]
         for part in still_open:
             part.finish = "unknown"
@@ -122,9 +135,9 @@ class Assembly:
 
     def _usage(self) -> dict[str, Json]:
         """As the endpoint says, but of no fewer tokens than came: llama-server tells those of each choice."""
-        said, counted = self._head.get("usage"), sum(map(self.tokens, self._parts))
-        usage = said if isinstance(said, dict) else {}
-        return {**usage, "completion_tokens": max(count(usage.get("completion_tokens")), counted)}
+        said, counted = count(self._said.get("completion_tokens")), sum(map(self.tokens, self._parts))
+        return {**self._said, "completion_tokens": max(said, counted)}
 
 
-HEAD = ("id", "model", "system_fingerprint", "usage")
+HEAD = ("id", "model", "system_fingerprint")
+COUNTED = ("prompt_tokens", "completion_tokens")

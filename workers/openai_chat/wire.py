@@ -80,6 +80,8 @@ async def post(
             async for data in events(response.chunks()):
                 if parts.feed(data):
                     on_end(parts, time.perf_counter() - start)
+        if not parts.whole:
+            raise NoResponseError("broken-body", "the stream ended before its choices")
         return _of_parts(parts, response, time.perf_counter() - start)
     except TimeoutError:
         fault = Fault("timeout", f"no full response within {seconds:.3g} s")
