@@ -21,6 +21,8 @@ from benchmarks.record import keep
 from tests.support import ROOT
 
 MODEL = "sim:error=0.002"
+SHORT = 3
+"""Disks of a run whose time is a worker's start."""
 
 
 def main() -> None:
@@ -49,10 +51,6 @@ def main() -> None:
         for way, each in rates.items()
     ]
     keep("workers", rows, f"python -m benchmarks.workers {disks} {rounds}")
-
-
-SHORT = 3
-"""Disks of a run whose time is a worker's start."""
 
 
 def _together(disks: int) -> float:

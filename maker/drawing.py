@@ -56,12 +56,11 @@ class Drawing:
 
     def draw(self, wish: Draw, model: Model) -> None:
         """As soon as it has leave."""
-        launch = partial(self._launch, wish, model)
         if self.means.allowance is None:
-            launch()
+            self._launch(wish, model)
             return
-        places = tuple((wish.step.segment, wish.step.index, wish.state, seat.draw) for seat in wish.seats)
-        self.means.allowance.ask(places, wish.prompt, wish.model, launch)
+        places = tuple(_place(wish, seat.draw) for seat in wish.seats)
+        self.means.allowance.ask(places, wish.prompt, wish.model, partial(self._launch, wish, model))
 
     def take(self) -> tuple[list[Came], list[tuple[Draw, Twice]]]:
         """Empty the inbox, and what is beside it."""
@@ -75,8 +74,7 @@ class Drawing:
         if self.means.allowance:
             for draw, sample in came:
                 if isinstance(sample, Sample):
-                    place = (draw.step.segment, draw.step.index, draw.state, sample.seat.draw)
-                    self.means.allowance.settle(place, sample.tokens_out)
+                    self.means.allowance.settle(_place(draw, sample.seat.draw), sample.tokens_out)
         for draw, each in twice:
             self._settle_copy(draw, each.seats)
 
@@ -160,7 +158,7 @@ class Drawing:
         idle = request.throttle is None or request.throttle.spare
         if self.means.gate.closed or not idle or not self.needs((wish.step.index, wish.state)):
             return None
-        places = [(wish.step.segment, wish.step.index, wish.state, ~seat.draw) for seat in seats]
+        places = [_place(wish, ~seat.draw) for seat in seats]
         allowance = self.means.allowance
         if allowance and not allowance.take(places, wish.prompt, wish.model):
             return None
@@ -169,5 +167,9 @@ class Drawing:
     def _settle_copy(self, draw: Draw, seats: tuple[Seat, ...]) -> None:
         if self.means.allowance:
             for seat in seats:
-                place = (draw.step.segment, draw.step.index, draw.state, ~seat.draw)
-                self.means.allowance.settle(place, 0)
+                self.means.allowance.settle(_place(draw, ~seat.draw), 0)
+
+
+def _place(draw: Draw, number: int) -> tuple[str, int, str, int]:
+    """Under which an allowance holds a draw of this index; of a copy it is the complement."""
+    return draw.step.segment, draw.step.index, draw.state, number

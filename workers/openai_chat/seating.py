@@ -24,8 +24,8 @@ class Seating:
     def ended(self, parts: Assembly, latency: float) -> None:
         """A choice of a stream has ended. Its sample comes now; but one is left for the end, when the tokens
         of all are told."""
-        found = of(parts.body(), None, latency)
-        if not parts.several or not isinstance(found, Reply):
+        found = of(parts.body(), None, latency) if parts.several else None
+        if not isinstance(found, Reply):
             return
         for index, said in enumerate(found.choices):
             if said and index not in self._early and len(self._early) + 1 < len(self.seats):

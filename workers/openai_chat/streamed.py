@@ -60,8 +60,6 @@ class Assembly:
     """What every event repeats of the whole reply."""
     _said: dict[str, Json] = field(default_factory=dict)
     """The newest usage that says something."""
-    _done: bool = False
-    """The endpoint has said that this is all."""
 
     @property
     def several(self) -> bool:
@@ -76,7 +74,7 @@ class Assembly:
     @property
     def whole(self) -> bool:
         """Whether no choice that was begun is open."""
-        return self._done or all(part.finish is not None for part in self._parts.values())
+        return all(part.finish is not None for part in self._parts.values())
 
     def tokens(self, index: int) -> int:
         """Of a choice, about: endpoints send one at a time, and say how many there were at the end of all."""
@@ -101,7 +99,6 @@ class Assembly:
 
     def _end(self) -> bool:
         """Of choices that are still open nobody has said why they ended."""
-        self._done = True
         still_open = [part for part in self._parts.values() if part.finish is None]
         for part in still_open:
             part.finish = "unknown"
@@ -129,8 +126,8 @@ class Assembly:
 
     def body(self) -> dict[str, Json]:
         """As far as it has come, as one unstreamed reply; a choice that has not ended is None."""
-        count = max(self._parts, default=-1) + 1
-        choices = [self._parts[index].body() if index in self._parts else None for index in range(count)]
+        last = max(self._parts, default=-1)
+        choices = [self._parts[index].body() if index in self._parts else None for index in range(last + 1)]
         return {**self._head, "choices": choices, "usage": self._usage()}
 
     def _usage(self) -> dict[str, Json]:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from maker.nouns import Json
@@ -76,13 +77,14 @@ async def post(
             if response.status >= 300:
                 return _status(response, await response.content(), client.key)
             if not response.is_stream:
-                return _whole(response, await response.content(), time.perf_counter() - start)
+                whole = await response.content()
+                return _replied(partial(read, whole), response, time.perf_counter() - start)
             async for data in events(response.chunks()):
                 if parts.feed(data):
                     on_end(parts, time.perf_counter() - start)
         if not parts.whole:
             raise NoResponseError("broken-body", "the stream ended before its choices")
-        return _of_parts(parts, response, time.perf_counter() - start)
+        return _replied(partial(of, parts.body()), response, time.perf_counter() - start)
     except TimeoutError:
         fault = Fault("timeout", f"no full response within {seconds:.3g} s")
     except NoResponseError as error:
@@ -92,15 +94,12 @@ async def post(
     return _broken_off(parts, fault, time.perf_counter() - start)
 
 
-def _whole(response: Response, content: bytes, took: float) -> Outcome:
+def _replied(
+    reading: Callable[[str | None, float, float], Reply | str], response: Response, took: float
+) -> Outcome:
+    """`reading` is given the response's id, its latency and the wait that it asks for."""
     wait = headers.wait_asked(response.headers, time.time())
-    found = read(content, response.headers.get("x-request-id"), took, wait)
-    return found if isinstance(found, Reply) else Fault("broken-body", found, wait)
-
-
-def _of_parts(parts: Assembly, response: Response, took: float) -> Outcome:
-    wait = headers.wait_asked(response.headers, time.time())
-    found = of(parts.body(), response.headers.get("x-request-id"), took, wait)
+    found = reading(response.headers.get("x-request-id"), took, wait)
     return found if isinstance(found, Reply) else Fault("broken-body", found, wait)
 
 
