@@ -130,4 +130,4 @@ def _acquit(lane: _Lane) -> None:
 
 
 def _reason(blamed: _Blame) -> str:
-    return f"its worker died {MOST} times in a row at step {blamed.step}: {blamed.reason}"
+    return f"its worker died {MOST} times in a row before step {blamed.step} was decided: {blamed.reason}"

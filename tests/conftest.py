@@ -19,12 +19,15 @@ from maker.cluster import ray_crew
 from maker.operation import Operation
 from tests.support import ROOT
 
-if window := os.environ.get(
-    "MAKER_WINDOW"
-):  # `make test-window`: commands read it, and so do calls from here
+WINDOW = int(os.environ.get("MAKER_WINDOW", "1"))
+"""Of `make test-window`: commands read it, and so do calls from here."""
+if WINDOW > 1:
     kwdefaults = Operation.__init__.__kwdefaults__
     assert kwdefaults is not None
-    kwdefaults["window"] = window
+    kwdefaults["window"] = str(WINDOW)
+
+SAME = ("status", "steps", "votes", "flagged", "contested", "verified") + ("samples",) * (WINDOW == 1)
+"""What no pace changes of a run's end; with a wider window samples are drawn on guesses, some in vain."""
 
 CANARY = "sk-canary-7f3a9c51e2"
 """The key that the nodes of a cluster with a dashboard have in their environment."""

@@ -25,12 +25,11 @@ from maker.prices import Price
 from maker.result import RunResult
 from maker.run_directory import RunDirectory
 from maker.totals import Totals
-from tests.conftest import Maker
+from tests.conftest import SAME, Maker
 from tests.support import panel, task
 from tests.test_engine import Scripted
 
 NOISY = "sim:error=0.05,flags=0.05"
-SAME = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
 PRICES = {"m": Price(2, 3, 2)}
 
 

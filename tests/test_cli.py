@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Maker
+from tests.conftest import SAME, Maker
 
 SIM = ("--model", "sim:error=0.01,flags=0.02")
 
@@ -98,8 +98,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_command(maker: Maker, s
         assert 20 <= stopped["steps"] < 127
     resumed = maker(*words, *slow)
     assert resumed.code == 0
-    counters = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
-    assert {name: resumed.done[name] for name in counters} == {name: straight[name] for name in counters}
+    assert {name: resumed.done[name] for name in SAME} == {name: straight[name] for name in SAME}
 
 
 def wait_for_steps(run: Path, count: int) -> None:

@@ -27,7 +27,7 @@ from maker.errors import FencedError
 from maker.manifest import Manifest
 from maker.run_directory import RunDirectory
 from maker.suspects import GoOn
-from tests.conftest import Ended, Maker
+from tests.conftest import SAME, Ended, Maker
 
 SIM = ("--model", "sim:error=0.01,flags=0.02")
 
@@ -51,7 +51,7 @@ def test_maker_starts_a_ray_of_its_own_with_authentication_on(maker: Maker) -> N
     assert on_ray.code == 0, on_ray.err
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     inline = maker(*words[:-1], "inline")
-    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified", "result")
+    same = (*SAME, "result")
     assert {name: on_ray.done[name] for name in same} == {name: inline.done[name] for name in same}
 
 
@@ -98,8 +98,7 @@ def test_killed_actors_are_replaced_and_no_step_is_decided_twice(on_ray: Maker) 
     assert {event["lane"] for event in lost} <= {"0000", "0001"}
     assert len(lost) == ended.done["lost_workers"]
     straight = on_ray(*words, *SIM, "--run-dir", "straight").done
-    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
-    assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}
+    assert {name: ended.done[name] for name in SAME} == {name: straight[name] for name in SAME}
 
 
 def test_a_budget_holds_for_three_actors_one_of_which_dies(on_ray: Maker) -> None:
@@ -115,8 +114,7 @@ def test_a_budget_holds_for_three_actors_one_of_which_dies(on_ray: Maker) -> Non
     assert 397 < journaled == ended.done["samples"] <= 400
     done = on_ray(*words, *slow, "--max-calls", 1000).done
     straight = on_ray(*words, *SIM, "--run-dir", "straight").done
-    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
-    assert {name: done[name] for name in same} == {name: straight[name] for name in same}
+    assert {name: done[name] for name in SAME} == {name: straight[name] for name in SAME}
     steps = [on_ray("steps", name, "--json").events for name in ("r", "straight")]
     assert steps[0] == steps[1]
 

@@ -218,5 +218,5 @@ def test_a_persons_verdict_leaves_caps_and_prices_as_they_are(parked: Path) -> N
     done = api.resume(parked, engine="inline")
     assert done.status == "done"
     assert done.cost is not None and spent is not None
-    assert done.cost > spent > 0
+    assert done.cost >= spent > 0
     assert (RunDirectory(parked).newest_command() or {})["max_tokens"] == 10**6

@@ -15,7 +15,7 @@ from maker import history
 from maker.cluster import placement
 from maker.errors import MakerError, PluginError
 from maker.run_directory import RunDirectory
-from tests.conftest import Ended, Maker
+from tests.conftest import SAME, WINDOW, Ended, Maker
 from tests.test_cluster import actors, on_ray, steps_written, wait_for
 
 __all__ = ["on_ray"]
@@ -84,11 +84,13 @@ def lost(ended: Ended) -> list[dict[str, object]]:
 def test_a_segment_that_kills_its_workers_is_parked_and_the_others_of_its_lane_go_on(deadly: Maker) -> None:
     ended = deadly("run", *TASK, "--workers", 1)
     assert (ended.code, ended.done["parked"], ended.done["lost_workers"]) == (3, 1, 3), ended.err
-    assert ended.done["steps"] == 7 * 6 + 3
-    assert "s3:3: its worker died 3 times in a row at step 3: " in ended.done["reason"]
-    assert [loss["in_a_row"] for loss in lost(ended)][-1] <= 3
     [parked] = deadly("steps", "r", "--parked", "--json").events
-    assert (parked["segment"], parked["index"]) == ("s3", 3)
+    head = parked["index"]
+    assert head == 3 if WINDOW == 1 else head <= 3, "what is ahead of the head may kill"
+    assert parked["segment"] == "s3"
+    assert ended.done["steps"] == 7 * 6 + head
+    assert f"s3:{head}: its worker died 3 times in a row before step {head} was" in ended.done["reason"]
+    assert [loss["in_a_row"] for loss in lost(ended)][-1] <= 3
     assert deadly("verify", "r").code == 0
 
     (deadly.folder / "cured").touch()
@@ -109,8 +111,7 @@ def test_a_worker_that_stops_answering_is_replaced(on_ray: Maker) -> None:
     assert (ended.code, ended.done["verified"], ended.done["lost_workers"]) == (0, True, 1), err
     assert "has not answered for 3 s" in err
     straight = on_ray(*words, "--model", "sim:error=0.01,flags=0.02", "--run-dir", "straight").done
-    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
-    assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}
+    assert {name: ended.done[name] for name in SAME} == {name: straight[name] for name in SAME}
     assert on_ray("verify", "r").code == 0
 
 
@@ -238,6 +239,6 @@ def test_a_ray_whose_calls_fail_at_random_ends_as_one_whose_calls_do_not(maker: 
     out, err = process.communicate(timeout=800)
     ended = Ended(process.returncode, out, err)
     assert ended.code == 0, err
-    same = ("status", "steps", "votes", "samples", "flagged", "contested", "verified", "result")
+    same = (*SAME, "result")
     assert {name: ended.done[name] for name in same} == {name: straight[name] for name in same}
     assert maker("verify", "r").code == 0

@@ -16,7 +16,7 @@ from maker.decomposers.sorting import Sorting, merging, wording
 from maker.errors import UsageError
 from maker.nouns import RedFlag, Step
 from maker.task import Task
-from tests.conftest import Maker
+from tests.conftest import SAME, Maker
 from tests.support import walk
 from tests.test_cli import wait_for_steps
 
@@ -163,8 +163,7 @@ def test_a_killed_sort_goes_on_where_it_was(maker: Maker) -> None:
     process.communicate(timeout=30)
     resumed = maker(*words, *slow).done
     assert resumed["result"] == sorted(numbers)
-    counters = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
-    assert [resumed[name] for name in counters] == [straight[name] for name in counters]
+    assert [resumed[name] for name in SAME] == [straight[name] for name in SAME]
 
 
 def test_a_step_of_a_list_of_five_hundred_costs_little() -> None:

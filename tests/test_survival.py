@@ -14,11 +14,10 @@ import pytest
 
 from maker import history
 from maker.run_directory import RunDirectory
-from tests.conftest import Ended, Maker, command
+from tests.conftest import SAME, Ended, Maker, command
 
 WORDS = ("run", "hanoi", "-T", "disks=8", "-T", "waypoints=3", "--k", 4, "--seed", 3, "--json")
 SLOW = ("--model", "sim:error=0.02,flags=0.02,latency=8ms")
-SAME = ("status", "steps", "votes", "samples", "flagged", "contested", "verified")
 
 
 @pytest.fixture

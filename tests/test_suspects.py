@@ -77,7 +77,10 @@ def test_the_one_segment_that_kills_is_parked_after_three_deaths_and_no_other(
     assert lane.deaths == MOST
     assert list(lane.parked) == ["s0"]
     assert lane.heads == {"s0": step}
-    assert lane.parked["s0"] == f"its worker died {MOST} times in a row at step {step}: death {MOST}"
+    assert (
+        lane.parked["s0"]
+        == f"its worker died {MOST} times in a row before step {step} was decided: death {MOST}"
+    )
 
 
 @settings(max_examples=300, deadline=None)
