@@ -88,7 +88,8 @@ class Race:
         self._began = self._not_before = _now()
         self._error: BaseException | None = None
         """Of the first try."""
-        self._copy_failed = False
+        self._copying = False
+        """The copy is under way."""
 
     async def run(self) -> None:
         """Until every seat has its sample, or no try is left; raises what the first one did."""
@@ -135,6 +136,9 @@ class Race:
             self._error = error
 
     async def _second_try(self, asked: Request) -> None:
+        if not self.missing:  # the last reply came while this was about to begin
+            return
+        self._copying = True
         try:
             async for sample in self._model.draw(asked):
                 self._take(sample)
@@ -142,9 +146,9 @@ class Race:
             if not self.missing:  # it has lost
                 return
             self._drop(asked.seats)
-            self._copy_failed = True
+            self._copying = False
             if isinstance(error, NoSpareError):  # others were quicker to take what was free
-                self._again, self._not_before, self._copy_failed = (), _now() + PAUSE, False
+                self._again, self._not_before = (), _now() + PAUSE
 
     def _take(self, sample: Sample) -> None:
         if reason := unsound(sample):
@@ -161,11 +165,11 @@ class Race:
         """Seats of the copy that have a reply were paid twice, if both tries were under way."""
         both = [each for each in self._replies if each.seat in self._again]
         seats = tuple(each.seat for each in both)
-        if seats and (self._error or self._copy_failed):
-            self._drop(seats)
-        elif seats:
+        if seats and self._copying and not self._error:
             tokens = sum(each.tokens_in for each in both), sum(each.tokens_out for each in both)
             self._tell(Twice(seats, *tokens))
+        elif seats:
+            self._drop(seats)
 
 
 def _now() -> float:

@@ -226,6 +226,12 @@ def test_a_copy_that_has_lost_was_paid_and_is_told_so_once() -> None:
     assert race(Fated(lambda step, draw, number: (2.0, 60.0)[number])) == Raced(["try0"], [[0]], [], 2.0)
 
 
+def test_a_copy_is_not_sent_and_not_told_where_the_reply_comes_as_it_is_to_begin() -> None:
+    model = Fated(lambda step, draw, number: 1.0)
+    assert race(model, after=1.0) == Raced(["try0"], [], [[0]], 1.0)
+    assert len(model.tries) == 1
+
+
 def test_a_copy_that_failed_gives_back_what_was_held_for_it() -> None:
     fates: tuple[Fate, Fate] = (3.0, RuntimeError("refused"))
     assert race(Fated(lambda step, draw, number: fates[number])) == Raced(["try0"], [], [[0], [0]], 3.0)
