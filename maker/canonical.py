@@ -18,6 +18,9 @@ from maker.nouns import Json
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_read = json.JSONDecoder().raw_decode
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+"""Types of which JSON gives back an equal value of the same type."""
 _FLOAT = re.compile(r"[.eE](?<=\d.)")
 """What a float in JSON text looks like; a string may look so too, which costs time only."""
 
@@ -36,7 +39,14 @@ def plain(value: Json) -> Json:
 
     Raises ValueError and TypeError as `key` does.
     """
-    return json.loads(_write(value))
+    kind = type(value)
+    if kind in _AS_THEY_ARE or (kind is float and math.isfinite(value)):
+        return value
+    if kind is list:
+        return [plain(item) for item in value]
+    if kind is dict and all(type(name) is str for name in value):
+        return {name: plain(item) for name, item in value.items()}
+    return _read(_write(value))[0]
 
 
 def digest(value: Json) -> str:

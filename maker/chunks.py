@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from maker.disk import Disk
 from maker.errors import JournalDamagedError
@@ -52,10 +52,20 @@ def encode(record: Record, crc: int) -> tuple[bytes, int]:
 def decode(chunk: Place, offset: int, line: bytes) -> Record:
     """The record in a line of a chunk."""
     try:
-        record: Record = json.loads(line)
+        record = parsed(line)
     except ValueError as error:
         raise JournalDamagedError(f"{chunk}: the line at byte {offset} is no JSON: {error}") from None
     record.pop("crc", None)
+    return record
+
+
+def parsed(line: bytes) -> Record:
+    """What is in a line; ValueError where that is no JSON."""
+    record: Record
+    try:
+        record = from_json(line)
+    except ValueError:  # a lone surrogate
+        record = json.loads(line)
     return record
 
 

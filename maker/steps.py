@@ -8,7 +8,6 @@ that is asked for are left out.
 from __future__ import annotations
 
 import heapq
-import json
 import re
 from array import array
 from collections import defaultdict
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from maker import chapters, heads
+from maker import chapters, chunks, heads
 from maker.chapters import EVERY_STEP, Chapter, Selection
 from maker.nouns import Json
 from maker.records import Record
@@ -44,21 +43,21 @@ class _Places:
         offsets.append(offset - base)
 
 
-def in_order(run: RunDirectory, selection: Selection = EVERY_STEP) -> Iterator[Record]:
+def in_order(run: RunDirectory, selection: Selection = EVERY_STEP, parks: bool = True) -> Iterator[Record]:
     """A decision, or a park that was not resolved since, for each step; segments by id, steps by index."""
     segments: defaultdict[str, _Places] = defaultdict(_Places)
     waiting: dict[str, Record] = {}
     with TemporaryFile() as spool:
         for lane in run.lanes():
             found = chapters.of(run.lane(lane))
-            waiting |= _parked(found)
+            waiting |= _parked(found) if parks else {}
             for chapter in filter(selection.reads, found):
                 _copy(chapter, selection, spool, segments)
         for name in sorted(segments.keys() | waiting.keys()):
             for base, offsets in segments[name].runs:
                 for offset in offsets:
                     spool.seek(base + offset)
-                    yield from _taken(json.loads(spool.readline()), selection)
+                    yield from _taken(chunks.parsed(spool.readline()), selection)
             if name in waiting:
                 yield from _taken(waiting[name], selection)
 
@@ -83,9 +82,8 @@ def longest(run: RunDirectory, number: int, selection: Selection = EVERY_STEP) -
 
 def decided(run: RunDirectory) -> Iterator[tuple[str, int, Json]]:
     """(segment id, step index, answer) of each decided step, in order."""
-    for record in in_order(run):
-        if record["kind"] == "decision":
-            yield record["segment"], record["step"], record["answer"]
+    for record in in_order(run, parks=False):
+        yield record["segment"], record["step"], record["answer"]
 
 
 def _taken(record: Record, selection: Selection) -> Iterator[Record]:

@@ -130,7 +130,8 @@ def _cached(usage: dict[str, Json]) -> int:
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:
     """`total` in parts as near to the (positive) weights as integers allow; the parts sum to it."""
-    marks = [total * done // sum(weights) for done in accumulate(weights, initial=0)]
+    whole = sum(weights)
+    marks = [total * done // whole for done in accumulate(weights, initial=0)]
     return [after - before for before, after in pairwise(marks)]
 
 
