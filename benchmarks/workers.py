@@ -3,7 +3,8 @@
 The same chain, cut at a waypoint into two halves: by one run with `--workers 2` on Ray, and by two processes
 at once that each walk one half without Ray. The simulated model answers at once, so only our own work counts.
 Both ways take turns in every round; steps/s is of the run itself, without the start of Python and Ray, and
-without that of workers: the time of a run of seven steps is taken off. The ratio is of the medians.
+without that of workers: the time of a run of seven steps is taken off. Nor is the result verified, which the
+command does when its workers have ended. The ratio is of the medians.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ from typing import Any
 
 import maker
 from benchmarks.record import keep
+from maker.decomposers.hanoi import Hanoi
 from tests.support import ROOT
 
-MODEL = "sim:error=0.002"
+TASK, MODEL = f"{__file__}:Unverified", "sim:error=0.002"
 SHORT = 3
 """Disks of a run whose time is a worker's start."""
+
+
+class Unverified(Hanoi):
+    verify = None  # type: ignore[assignment]
 
 
 def main() -> None:
@@ -62,8 +68,8 @@ def _together(disks: int) -> float:
 def _on_ray(disks: int) -> maker.RunResult:
     with tempfile.TemporaryDirectory() as folder:
         params = {"disks": disks, "waypoints": 2}
-        ended = maker.run("hanoi", params=params, model=MODEL, workers=2, run_dir=Path(folder) / "run")
-    assert ended.verified, ended.reason
+        ended = maker.run(TASK, params=params, model=MODEL, workers=2, run_dir=Path(folder) / "run")
+    assert ended.status == "done", ended.reason
     return ended
 
 
@@ -89,8 +95,8 @@ def _inline(disks: int, first: int, last: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         params = {"disks": disks, "first": first, "last": last}
         run = Path(folder) / "run"
-        ended = maker.run("hanoi", params=params, model=MODEL, engine="inline", workers=1, run_dir=run)
-    assert ended.verified, ended.reason
+        ended = maker.run(TASK, params=params, model=MODEL, engine="inline", workers=1, run_dir=run)
+    assert ended.status == "done", ended.reason
     return ended.seconds
 
 
