@@ -136,7 +136,7 @@ async def _asked_by_aiohttp(url: str, bodies: list[dict[str, Any]], chains: int)
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
-    parser.add_argument("--disks", type=int, default=11)
+    parser.add_argument("--disks", type=int, default=12)
     parser.add_argument("--chains", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--uvloop", action="store_true", help="With uvloop as the event loop.")

@@ -213,10 +213,14 @@ class Lane:
         data = b"".join(map(self._line, records))
         self._hash.update(data)
         self._size += len(data)
-        with self._writing():
+        if self._refused:
+            raise self._refused
+        try:
             self._disk.write(self._file, data)
             if self.durability == "step" and any(each["kind"] == "decision" for each in records):
                 self._make_durable()
+        except OSError as error:
+            raise self._refuse(error) from None
 
     def _line(self, record: Record) -> bytes:
         line, self._crc = chunks.encode(record, self._crc)

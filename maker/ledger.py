@@ -12,6 +12,9 @@ from maker.records import Record, event
 from maker.totals import Totals
 
 
+_NOBODY: dict[str, Json] = {"model": None, "system": None}
+
+
 @dataclass(slots=True)
 class Ledger:
     """Folded from records as they are written or read back."""
@@ -66,8 +69,8 @@ class Ledger:
         return event("drift", model=record["model"], was=dict(was), now=now)
 
     def _see(self, record: Record) -> None:
-        if not self.expects(record):
-            was = self.seen.get(record["model"], {"model": None, "system": None})
+        was = self.seen.get(record["model"], _NOBODY)
+        if was["model"] != record["echo"] or was["system"] != record["system"]:
             self.seen[record["model"]] = _merged(was, record)
 
     def page(self, going: list[dict[str, Json]]) -> Page:

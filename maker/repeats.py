@@ -55,6 +55,8 @@ class Repeats:
 
     def note(self, sample: Record) -> Record | None:
         """The event to write, once for each model and sign."""
+        if sample["request"] is None and sample["temperature"] != 1.0:
+            return None
         seen = self._models[sample["model"]]
         if self._by_id(sample, seen):
             return self._warning(sample["model"], "ids")
