@@ -11,7 +11,6 @@ from maker.nouns import Json
 from maker.records import Record, event
 from maker.totals import Totals
 
-
 _NOBODY: dict[str, Json] = {"model": None, "system": None}
 
 
