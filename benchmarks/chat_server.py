@@ -34,7 +34,7 @@ class Answers:
     error: float
     mean: float
     sigma: float
-    lot: Random = field(default_factory=lambda: Random(1))
+    lot: Random = field(default_factory=lambda: Random(2))
 
     def __post_init__(self) -> None:
         self._erring = Erring(self.error, flags=0)

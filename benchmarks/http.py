@@ -138,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
     parser.add_argument("--disks", type=int, default=12)
     parser.add_argument("--chains", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--uvloop", action="store_true", help="With uvloop as the event loop.")
     asked = parser.parse_args()
     if asked.uvloop:
