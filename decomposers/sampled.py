@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeVar
 
 from maker import assembly, canonical
 from maker.errors import PluginError, UsageError
-from maker.guard import guarded
+from maker.guard import at, guarded, place
 from maker.manifest import Source
 from maker.nouns import Fork, Json, Prompt, RedFlag, Segment, Step
 from maker.task import Task
@@ -204,8 +204,12 @@ def right(task: Task, step: Step) -> tuple[str, Json]:
 
 
 def kind(decomposer: Any, step: Step) -> str:
-    """As the task names it. PluginError if it raises."""
-    return str(guarded("kind", step, decomposer.kind, step))
+    """As the task names it. PluginError if it raises or gives no text."""
+    name = guarded("kind", step, decomposer.kind, step)
+    if not isinstance(name, str) or not name:
+        said = "an empty text" if name == "" else f"a {type(name).__name__}"
+        raise PluginError(f"kind{at(step)} ({place(decomposer.kind)}) gave {said}, expected a kind's name")
+    return name
 
 
 def _at_original(method: Callable[..., T]) -> Callable[..., T]:

@@ -34,6 +34,9 @@ from maker.records import FORMAT, Record
 LEVEL = 1
 """Of compression: 6 saves a tenth of the space for ten times the time (docs/LOG.md)."""
 
+ALL_AHEAD, HEADER_AHEAD = 1 << 18, 1 << 14
+"""Bytes read at a time, where all of a chunk is wanted, and where its first line is."""
+
 _NAME = re.compile(r"(\d+)\.(?:jsonl|(?:(\d+)\.)?jsonl\.zst)")
 """(number, bytes sealed)"""
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -84,14 +87,15 @@ def is_sealed(chunk: Place) -> bool:
     return chunk.suffix == ".zst"
 
 
-def lines(chunk: Place, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of every whole line, up to byte `end` of the uncompressed chunk, each checked.
+def lines(chunk: Place, end: int | None = None, ahead: int = ALL_AHEAD) -> Iterator[tuple[int, bytes]]:
+    """(offset, line) of every whole line, up to byte `end` of the uncompressed chunk, each checked; so many
+    bytes are read ahead.
 
     Raises JournalDamagedError, with file and offset, for a line that does not match its checksum and for a
     chunk that ends before `end`. Without `end`, a torn last line is left out.
     """
     crc = offset = 0
-    with _open(chunk) as file:
+    with _open(chunk, ahead) as file:
         for line in file:
             if (end is not None and offset + len(line) > end) or not line.endswith(b"\n"):
                 break
@@ -107,7 +111,7 @@ def lines(chunk: Place, end: int | None = None) -> Iterator[tuple[int, bytes]]:
 
 def header(chunk: Place) -> Record | None:
     """A chunk's first line, None when it was torn; JournalDamagedError when it is no header or newer."""
-    first = next(lines(chunk), None)
+    first = next(lines(chunk, ahead=HEADER_AHEAD), None)
     if first is None:
         return None
     found = decode(chunk, *first)
@@ -151,7 +155,7 @@ def whole(chunk: Place) -> bytes:
         return file.read()
 
 
-def _open(chunk: Place) -> BinaryIO:
+def _open(chunk: Place, ahead: int = ALL_AHEAD) -> BinaryIO:
     try:
         file = chunk.open("rb")
     except FileNotFoundError:  # sealed since it was listed
@@ -159,8 +163,8 @@ def _open(chunk: Place) -> BinaryIO:
         file = chunk.open("rb")
     if not is_sealed(chunk):
         return file
-    reader = zstandard.ZstdDecompressor().stream_reader(file, closefd=True)
-    return io.BufferedReader(_Sealed(reader, chunk), 1 << 18)
+    reader = zstandard.ZstdDecompressor().stream_reader(file, read_size=ahead, closefd=True)
+    return io.BufferedReader(_Sealed(reader, chunk), ahead)
 
 
 class _Sealed(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections import Counter
@@ -15,8 +16,8 @@ import pytest
 from maker import asked, calibration_picture, calibrator, plugins, run
 from maker.calibration import Calibration
 from maker.decomposers.hanoi import Hanoi
-from maker.decomposers.sampled import Sampled, original
-from maker.errors import IncompatibleResumeError, UsageError
+from maker.decomposers.sampled import Sampled, kind, original
+from maker.errors import IncompatibleResumeError, PluginError, UsageError
 from maker.manifest import Source
 from maker.nouns import Step
 from maker.result import RunResult
@@ -177,6 +178,17 @@ def test_a_calibration_finds_the_rates_of_a_simulated_model(tmp_path: Path) -> N
     assert found.flags == {"malformed": 1200 - found.valid.count}
     assert "whole task" in found.hidden
     assert "no k helps" in found.hidden
+
+
+@pytest.mark.parametrize(("name", "said"), [(None, "a NoneType"), (7, "a int"), ("", "an empty text")])
+def test_a_kind_is_a_text(name: object, said: str) -> None:
+    class Kinds(Hanoi):
+        def kind(self, step: Step) -> str:
+            return name  # type: ignore[return-value]
+
+    where = rf"kind at step 0:0, state 0 \({re.escape(__file__)}:\d+\) gave {said}, expected a kind's name"
+    with pytest.raises(PluginError, match=where):
+        kind(Kinds(3), Step("0", 0, 0))
 
 
 def test_kinds_of_steps_are_measured_apart_and_do_not_move_the_rest(tmp_path: Path) -> None:

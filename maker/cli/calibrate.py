@@ -157,10 +157,10 @@ def _show(found: Calibration, console: Console, out: Path) -> None:
 
 
 def _of_kinds(kinds: Sequence[Kind]) -> Table:
-    """Those that are right most seldom, first."""
+    """Those first whose majority is wrong most often, then those that are right most seldom."""
     names = ("kind of steps", "steps", "wrong votes", "95 % interval", "flagged", "wrong majority")
     table = Table(*names, box=None, padding=(0, 2, 0, 0))
-    worst = sorted(kinds, key=lambda kind: (kind.right, kind.name))
+    worst = sorted(kinds, key=lambda kind: (-kind.majority_wrong.count, kind.right, kind.name))
     for kind in worst[:KINDS]:
         flagged = f"{1 - kind.valid.value:.3g}" if kind.valid.of else "-"
         row = (f"{kind.steps:,}", *_share(kind.error)[2:], flagged, f"{kind.majority_wrong.count:,}")
