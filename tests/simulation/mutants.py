@@ -203,9 +203,9 @@ def a_taker_states_what_an_outage_may_take_back(patch: MonkeyPatch) -> None:
 def a_torn_tail_is_taken_for_damage(patch: MonkeyPatch) -> None:
     lines = chunks.lines
 
-    def strict(chunk: Any, end: int | None = None) -> Any:
+    def strict(chunk: Any, end: int | None = None, **how: Any) -> Any:
         whole = 0
-        for offset, line in lines(chunk, end):
+        for offset, line in lines(chunk, end, **how):
             whole = offset + len(line)
             yield offset, line
         if end is None and not chunks.is_sealed(chunk) and chunk.stat().st_size > whole:
