@@ -19,8 +19,10 @@ from maker.nouns import Json
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _read = json.JSONDecoder().raw_decode
-_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
-"""Types of which JSON gives back an equal value of the same type."""
+_AS_THEY_ARE, _NUMBERS = frozenset({str, bool, type(None)}), frozenset({int, float})
+"""Types of which JSON gives back an equal value of the same type; of numbers all but infinities, NaN and
+integers of thousands of digits."""
+_LARGE = 1e300
 _FLOAT = re.compile(r"[.eE](?<=\d.)")
 """What a float in JSON text looks like; a string may look so too, which costs time only."""
 
@@ -40,7 +42,7 @@ def plain(value: Json) -> Json:
     Raises ValueError and TypeError as `key` does.
     """
     kind = type(value)
-    if kind in _AS_THEY_ARE or (kind is float and math.isfinite(value)):
+    if kind in _AS_THEY_ARE or (kind in _NUMBERS and abs(value) < _LARGE):
         return value
     if kind is list:
         return [plain(item) for item in value]

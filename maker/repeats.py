@@ -56,7 +56,7 @@ class Repeats:
     def note(self, sample: Record) -> Record | None:
         """The event to write, once for each model and sign."""
         if sample["request"] is None and sample["temperature"] != 1.0:
-            return None
+            return None  # it shows neither sign
         seen = self._models[sample["model"]]
         if self._by_id(sample, seen):
             return self._warning(sample["model"], "ids")

@@ -44,7 +44,10 @@ class _Places:
 
 
 def in_order(run: RunDirectory, selection: Selection = EVERY_STEP, parks: bool = True) -> Iterator[Record]:
-    """A decision, or a park that was not resolved since, for each step; segments by id, steps by index."""
+    """A decision, or a park that was not resolved since, for each step; segments by id, steps by index.
+
+    Without `parks`, decisions alone.
+    """
     segments: defaultdict[str, _Places] = defaultdict(_Places)
     waiting: dict[str, Record] = {}
     with TemporaryFile() as spool:

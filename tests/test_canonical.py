@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
+from enum import IntEnum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maker.canonical import digest, key
+from maker.canonical import digest, key, plain
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -29,6 +31,42 @@ def test_a_key_is_ascii_json_that_reads_back_as_an_equal_value(value: object) ->
     assert text.isascii()
     assert json.loads(text) == value
     assert key(json.loads(text)) == text
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+NOT_QUITE_PLAIN = st.recursive(
+    SCALARS | st.just(Level.HIGH) | st.just(-0.0) | st.just(1e308),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.integers() | st.booleans() | st.none(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(NOT_QUITE_PLAIN)
+def test_a_plain_value_is_what_json_gives_back_to_the_type(value: object) -> None:
+    assert repr(plain(value)) == repr(json.loads(json.dumps(value)))
+
+
+def test_a_plain_value_shares_nothing_that_can_change() -> None:
+    value = {"pegs": [[2, 1], []], "more": {"a": ([1],)}}
+    copy = plain(value)
+    copy["pegs"][0].append(0)
+    copy["more"]["a"][0].append(0)
+    assert value == {"pegs": [[2, 1], []], "more": {"a": ([1],)}}
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, [math.inf], {"a": -math.inf}, [10**5000], {1, 2}, [b"x"], {b"x": 1}]
+)
+def test_what_json_cannot_give_back_is_not_plain(value: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        plain(value)
 
 
 @given(VALUES, VALUES)
