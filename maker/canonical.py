@@ -22,7 +22,7 @@ _read = json.JSONDecoder().raw_decode
 _AS_THEY_ARE, _NUMBERS = frozenset({str, bool, type(None)}), frozenset({int, float})
 """Types of which JSON gives back an equal value of the same type; of numbers all but infinities, NaN and
 integers of thousands of digits."""
-_LARGE = 1e300
+_LARGE = 10**300
 _FLOAT = re.compile(r"[.eE](?<=\d.)")
 """What a float in JSON text looks like; a string may look so too, which costs time only."""
 
