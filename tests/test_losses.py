@@ -16,7 +16,7 @@ from maker.cluster import placement
 from maker.errors import MakerError, PluginError
 from maker.run_directory import RunDirectory
 from tests.conftest import SAME, WINDOW, Ended, Maker
-from tests.test_cluster import actors, on_ray, steps_written, wait_for
+from tests.test_cluster import actors, lost, on_ray, steps_written, wait_for
 
 __all__ = ["on_ray"]
 
@@ -72,13 +72,6 @@ TASK = ("deadly.py:Count", "--model", "deadly.py:Says", "--json", "--run-dir", "
 def deadly(on_ray: Maker) -> Maker:
     (on_ray.folder / "deadly.py").write_text(DEADLY)
     return on_ray
-
-
-def lost(ended: Ended) -> list[dict[str, object]]:
-    """Ray may write behind a line of ours before it has ended."""
-    found = (line for line in ended.err.splitlines() if line.startswith("{"))
-    lines = (json.JSONDecoder().raw_decode(line)[0] for line in found)
-    return [line for line in lines if line["event"] == "worker_lost"]
 
 
 def test_a_segment_that_kills_its_workers_is_parked_and_the_others_of_its_lane_go_on(deadly: Maker) -> None:
