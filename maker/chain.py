@@ -176,6 +176,10 @@ class Chain:
         voting = self._at(place)
         return voting is not None and self._lies_on_path(voting)
 
+    def awaits(self, place: Place) -> bool:
+        """Whether the head waits for what is drawn there, and not a step that was begun on a guess."""
+        return bool(self.path) and self._at(place) is self.path[0]
+
     # -- the path ----------------------------------------------------------------------------------
 
     def _proceed(self, voting: Voting) -> list[Wish]:

@@ -78,6 +78,12 @@ class Drawing:
         for draw, each in twice:
             self._settle_copy(draw, each.seats)
 
+    def give_back(self, draw: Draw) -> None:
+        """Nothing more comes of it: what its seats were given leave to spend is free."""
+        if self.means.allowance:
+            for seat in draw.seats:
+                self.means.allowance.settle(_place(draw, seat.draw), 0)
+
     def begin_no_more(self) -> None:
         """What is under way may end; what waits for allowance or for a pause to end never begins."""
         self.means.gate.withdraw(self.segment)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from maker import records
 from maker.amendment import Amendment
-from maker.chain import Chain, Commit, Finish, Park, Wait, Wish
+from maker.chain import Chain, Commit, Finish, Park, Place, Wait, Wish
 from maker.drawing import Came, Drawing, Means
 from maker.errors import BlockedError
 from maker.guard import explained
@@ -165,6 +165,8 @@ class Drive:
     ended: Ended | None = None
     window: Window = field(default_factory=Window)
     """Where it follows what happens."""
+    refused: dict[Place, BlockedError] = field(default_factory=dict)
+    """Draws on a guess that a model cannot make: that blocks the run if the guess comes true."""
     drawing: Drawing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,6 +196,8 @@ class Drive:
         for _, each in groupby(came, lambda each: id(each[0])):
             if ended := self._receive(*each):
                 return ended
+        if refused := self.refused.get((self.chain.step.index, self.chain.state)):
+            raise refused
         if self.engine.adapts:
             decided, wasted = self.chain.step.index - step, self.chain.surplus - surplus
             latencies = [event.latency for _, event in came if isinstance(event, Sample)]
@@ -246,13 +250,18 @@ class Drive:
         ended = self.do(self.chain.receive(*samples, place=place)) if samples else None
         if ended or isinstance(last, Sample):
             return ended
-        if isinstance(last, BlockedError | KeyboardInterrupt):
+        if isinstance(last, KeyboardInterrupt) or (
+            isinstance(last, BlockedError) and self.chain.awaits(place)
+        ):
             raise last
-        return self.do(
-            self.chain.fail(
-                explained("the model", draw.step, last, self.engine.models[draw.model].draw), place
-            )
-        )
+        if isinstance(last, BlockedError):
+            self.refused[place] = last
+        else:
+            reason = explained("the model", draw.step, last, self.engine.models[draw.model].draw)
+            ended = self.do(self.chain.fail(reason, place))
+        if ended is None:
+            self.drawing.give_back(draw)
+        return ended
 
     def _written(self) -> list[Came]:
         """What is in the inbox, its samples in the journal."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -9,10 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker import Fork, Segment, Step
+from benchmarks.chain import Nowhere
+from maker import Fork, Message, Prompt, Segment, Step
+from maker.budget import ENDLESS, ZERO, Allowance, Terms
 from maker.chain import Chain, Commit, Finish, Found, Park, Wait, Wish
+from maker.drawing import Means
+from maker.engine import Ended, Engine
+from maker.errors import BlockedError
+from maker.model import Request
 from maker.nouns import Json, Sample, Seat
 from maker.task import Task
+from maker.totals import Totals
 from maker.voters import AheadByK, FirstToK, Majority
 from maker.voting import Draw
 from tests.support import Spell, panel, sample, task
@@ -197,6 +206,72 @@ def test_a_model_that_fails_on_a_guess_parks_the_step_when_its_turn_comes() -> N
     assert isinstance(commit, Commit)
     assert isinstance(park, Park)
     assert (park.parked.index, park.parked.reason) == (1, "it broke")
+
+
+class Count:
+    """To four; what is wrong is below 0."""
+
+    def segments(self) -> list[Segment]:
+        return [Segment("s0", 0)]
+
+    def prompt(self, step: Step) -> Prompt | None:
+        return None if step.state in (4, -4) else Prompt((Message("user", f"after {step.state}"),))
+
+    def parse(self, step: Step, text: str) -> int:
+        return int(text)
+
+    def advance(self, step: Step, answer: int) -> int:
+        return answer
+
+    def stitch(self, finals: Mapping[str, int]) -> int:
+        return finals["s0"]
+
+
+@dataclass
+class Refusing:
+    """At 1 its first `wrong` draws say -2, and what is below 0 it refuses."""
+
+    wrong: int
+    refusal: Exception
+    name: str = "m"
+    temperatures: tuple[None, None] = (None, None)
+    refused: int = 0
+
+    async def draw(self, request: Request) -> AsyncIterator[Sample]:
+        if request.step.state < 0:
+            self.refused += 1
+            raise self.refusal
+        for seat in request.seats:
+            err = request.step.state == 1 and seat.draw < self.wrong
+            yield sample(seat, "-2" if err else str(request.step.state + 1))
+            await asyncio.sleep(0.01)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def counted(model: Refusing, allowance: Allowance | None = None) -> tuple[Ended, Chain]:
+    chain = Chain(Task(Count(), "count"), panel(AheadByK(2)), Segment("s0", 0), window=4)
+    engine = Engine({"m": model}, Nowhere(), means=Means(allowance))
+    return asyncio.run(engine.run(chain, chain.start())), chain
+
+
+@pytest.mark.parametrize("refusal", [BlockedError("no such prompt"), ValueError("no such prompt")])
+def test_what_a_model_refuses_on_a_guess_is_nothing_to_the_run_unless_it_comes_true(
+    refusal: Exception,
+) -> None:
+    allowance = Allowance(Terms(), Totals(), lambda: None)
+    allowance.limit_to(ENDLESS)
+    model = Refusing(1, refusal)
+    ended, _ = counted(model, allowance)
+    assert ended == Finish("s0", 4, 4)
+    assert model.refused == 1
+    assert allowance.account().held == ZERO
+
+
+def test_a_guess_that_comes_true_blocks_as_it_would_have_without_a_window() -> None:
+    with pytest.raises(BlockedError, match="no such prompt"):
+        counted(Refusing(99, BlockedError("no such prompt")))
 
 
 class Cautious(Spell):

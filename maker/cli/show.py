@@ -70,9 +70,16 @@ def _fates(found: list[Record]) -> list[dict[str, Json]]:
     own = last.get("state") or next((sample["state"] for sample in samples), None)
     fated = []
     for sample in samples:
-        rest = ("surplus" if verdicts else "open") if sample["state"] == own else "of a comparison"
+        rest = ("surplus" if verdicts else "open") if sample["state"] == own else _aside(last)
         fated.append({**sample, "became": fate.get((sample["state"], sample["draw"]), rest)})
     return [*fated, *amends, *verdicts[-1:]]
+
+
+def _aside(last: Record) -> str:
+    """Of what a sample is that was drawn for another state than the step's."""
+    if last.get("rulings") or "whether two answers are the same" in last.get("reason", ""):
+        return "of a comparison"
+    return "of a wrong guess" if last.get("kind") == "decision" else "of a guess or a comparison"
 
 
 def _fate(tally: Record, what: str) -> dict[tuple[str, int], str]:
