@@ -246,13 +246,12 @@ class Drive:
         """What one draw has come to: samples, and an error at last, if there was one."""
         draw, last = came[-1]
         place = (draw.step.index, draw.state)
+        awaited = self.chain.awaits(place)
         samples = [event for _, event in came if isinstance(event, Sample)]
         ended = self.do(self.chain.receive(*samples, place=place)) if samples else None
         if ended or isinstance(last, Sample):
             return ended
-        if isinstance(last, KeyboardInterrupt) or (
-            isinstance(last, BlockedError) and self.chain.awaits(place)
-        ):
+        if isinstance(last, KeyboardInterrupt) or (isinstance(last, BlockedError) and awaited):
             raise last
         if isinstance(last, BlockedError):
             self.refused[place] = last

@@ -112,6 +112,8 @@ class Operation:
             )
         if self.max_concurrency is not None and self.max_concurrency < 1:
             raise UsageError(f"max_concurrency={self.max_concurrency}, expected 1 or more")
+        if self.durability not in get_args(Durability):
+            raise UsageError(f"durability={self.durability!r}, expected {' or '.join(get_args(Durability))}")
         if self.requests not in get_args(Requests):
             raise UsageError(f"requests={self.requests!r}, expected {', '.join(get_args(Requests))}")
         if self.give_up_after is not None:

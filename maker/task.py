@@ -133,7 +133,10 @@ class Task:
         """It says itself which answers are the same, or has them judged."""
         self.asks_models = self._judge is not None
         """It has models vote on which answers are the same."""
-        self.speculates = not self.judges and bool(getattr(decomposer, "speculate", True))
+        speculate = getattr(decomposer, "speculate", True)
+        if not isinstance(speculate, bool):
+            raise PluginError(f"{name} has speculate = {inert(repr(speculate), 40)}, expected True or False")
+        self.speculates = not self.judges and speculate
         """A step may be begun from an answer that leads and is not decided yet."""
         self._score: Callable[[Step, Json], float] | None = getattr(decomposer, "score", None)
         self.scores = self._score is not None

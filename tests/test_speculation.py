@@ -17,7 +17,7 @@ from maker.budget import ENDLESS, ZERO, Allowance, Terms
 from maker.chain import Chain, Commit, Finish, Found, Park, Wait, Wish
 from maker.drawing import Means
 from maker.engine import Ended, Engine
-from maker.errors import BlockedError
+from maker.errors import BlockedError, PluginError
 from maker.model import Request
 from maker.nouns import Json, Sample, Seat
 from maker.task import Task
@@ -288,6 +288,12 @@ def test_some_tasks_begin_no_step_on_a_guess(decomposer: Spell) -> None:
     chain = Chain(Task(decomposer, "spell"), panel(AheadByK(2)), SEGMENT, window=9)
     [head] = chain.start()
     assert chain.receive(sample(0, "a"), place=(0, head.state)) == []
+
+
+@pytest.mark.parametrize("said", ["no", None, 0])
+def test_whether_a_task_speculates_is_true_or_false(said: object) -> None:
+    with pytest.raises(PluginError, match=f"has speculate = {said!r}, expected True or False"):
+        Task(type("Unsure", (Cautious,), {"speculate": said})(), "unsure")
 
 
 class Tree(Spell):

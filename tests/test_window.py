@@ -67,6 +67,11 @@ def test_calls_that_take_no_time_are_not_hidden() -> None:
     assert window.size == 1
 
 
+def test_an_unknown_durability_is_told() -> None:
+    with pytest.raises(UsageError, match="durability='Step', expected group or step"):
+        Operation(durability="Step")  # type: ignore[arg-type]
+
+
 def test_an_unknown_window_is_told() -> None:
     assert Operation(window="auto").width is None
     assert Operation(window="8").width == Operation(window=8).width == 8

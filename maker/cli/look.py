@@ -112,7 +112,7 @@ def _status(run: RunDirectory) -> dict[str, Json]:
         "status": "paused" if state == "unfinished" and holds.paused else state,
         "reason": reason,
         "owner": owner,
-        "progress": _progress(run, owner),
+        "progress": _progress(run, owner) if state == "unfinished" else None,
         "task": manifest.task.spec,
         "models": [model.spec for model in manifest.models],
         "judges": [judge.spec for judge in manifest.judges],
