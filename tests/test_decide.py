@@ -11,7 +11,7 @@ from maker import api, history, journal, whatif
 from maker.errors import UsageError
 from maker.run_directory import RunDirectory
 from maker.voters import AheadByK
-from tests.conftest import Maker
+from tests.conftest import WINDOW, Maker
 from tests.test_amend import TORN, at_b2, check_replay, park, parked, retry, torn
 
 __all__ = ["parked", "torn"]
@@ -218,5 +218,5 @@ def test_a_persons_verdict_leaves_caps_and_prices_as_they_are(parked: Path) -> N
     done = api.resume(parked, engine="inline")
     assert done.status == "done"
     assert done.cost is not None and spent is not None
-    assert done.cost >= spent > 0
+    assert (done.cost > spent if WINDOW == 1 else done.cost >= spent) and spent > 0
     assert (RunDirectory(parked).newest_command() or {})["max_tokens"] == 10**6
